@@ -11,7 +11,7 @@ export type Cause =
   | 'ImageError'
   | 'AdmissionError'
   | 'TemplateRefused'
-  | 'ReferenceError'
+  | 'ReferenceNotFound'
   // The owner's word.
   | 'Reclaimed'
   | 'PolicyChanged'
@@ -52,7 +52,7 @@ export const CAUSE_EFFECT: Readonly<Record<Cause, CauseEffect>> = {
   ImageError: 'fail',
   AdmissionError: 'fail',
   TemplateRefused: 'fail',
-  ReferenceError: 'fail',
+  ReferenceNotFound: 'fail',
   Reclaimed: 'requeue',
   PolicyChanged: 'requeue',
   PolicyRefused: 'requeue',
