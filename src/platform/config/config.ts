@@ -3,7 +3,8 @@ import type { Parser } from './parser.ts';
 
 export interface Setting<T> {
   readonly parser: Parser<unknown>;
-  readonly presence: { readonly kind: 'required' } | { readonly kind: 'optional' } | { readonly kind: 'default'; readonly value: T };
+  readonly presence:
+    { readonly kind: 'required' } | { readonly kind: 'optional' } | { readonly kind: 'default'; readonly value: T };
   /** One sentence for `--help` and the reference page. */
   readonly help: string;
   /** Shown as `[redacted]` everywhere. */

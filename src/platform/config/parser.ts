@@ -8,7 +8,11 @@ export interface Parser<T> {
   parse(raw: unknown): Result<T, string>;
 }
 
-export declare function text(options?: { readonly pattern?: RegExp; readonly allowed?: string; readonly maxLength?: number }): Parser<string>;
+export declare function text(options?: {
+  readonly pattern?: RegExp;
+  readonly allowed?: string;
+  readonly maxLength?: number;
+}): Parser<string>;
 export declare function integer(range: { readonly min: number; readonly max: number }): Parser<number>;
 export declare function boolean(): Parser<boolean>;
 export declare function port(): Parser<number>;

@@ -53,7 +53,11 @@ export interface UnaryCallOptions {
 }
 
 /** `callUnary(client.redeem.bind(client), request)`. Rejects with RpcError. */
-export declare function callUnary<Req, Res>(method: UnaryMethod<Req, Res>, request: Req, options?: UnaryCallOptions): Promise<Res>;
+export declare function callUnary<Req, Res>(
+  method: UnaryMethod<Req, Res>,
+  request: Req,
+  options?: UnaryCallOptions,
+): Promise<Res>;
 
 export interface StreamCallOptions {
   readonly signal?: AbortSignal;

@@ -14,8 +14,7 @@ export interface SendOptions {
 
 /** How a stream ended. `failed` carries a gRPC status name and a sentence. */
 export type StreamEnd =
-  | { readonly kind: 'ended' }
-  | { readonly kind: 'failed'; readonly code: RpcCode; readonly message: string };
+  { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly code: RpcCode; readonly message: string };
 
 /** The gRPC status names. */
 export type RpcCode =

@@ -35,7 +35,8 @@ export function createReloadableTls(initial: TlsMaterial): ReloadableTls {
           failures.push(error);
         }
       }
-      if (failures.length > 0) throw new AggregateError(failures, 'TLS material was replaced, but not everyone could take it');
+      if (failures.length > 0)
+        throw new AggregateError(failures, 'TLS material was replaced, but not everyone could take it');
     },
     subscribe: (listener) => {
       listeners.add(listener);

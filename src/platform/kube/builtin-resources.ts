@@ -32,7 +32,12 @@ export const priorityClasses = named('scheduling.k8s.io', 'priorityclasses', 'Pr
 export const roles = named('rbac.authorization.k8s.io', 'roles', 'Role');
 export const roleBindings = named('rbac.authorization.k8s.io', 'rolebindings', 'RoleBinding');
 export const clusterRoles = named('rbac.authorization.k8s.io', 'clusterroles', 'ClusterRole', false);
-export const clusterRoleBindings = named('rbac.authorization.k8s.io', 'clusterrolebindings', 'ClusterRoleBinding', false);
+export const clusterRoleBindings = named(
+  'rbac.authorization.k8s.io',
+  'clusterrolebindings',
+  'ClusterRoleBinding',
+  false,
+);
 export const resourceSlices = named('resource.k8s.io', 'resourceslices', 'ResourceSlice', false);
 export const resourceClaims = named('resource.k8s.io', 'resourceclaims', 'ResourceClaim');
 export const deviceClasses = named('resource.k8s.io', 'deviceclasses', 'DeviceClass', false);

@@ -98,9 +98,17 @@ export interface KubeClient {
   delete(ref: ObjectRef, options: DeleteOptions): Promise<void>;
   /** One watch request; ends when the server ends it. Parse failures surface as an ERROR event, never silently. */
   watch<T extends KubeObject>(type: ResourceType, options?: WatchOptions): AsyncIterable<WatchEvent<T>>;
-  logs(ref: { readonly namespace: string; readonly pod: string }, options?: LogOptions): Promise<AsyncIterable<Uint8Array>>;
+  logs(
+    ref: { readonly namespace: string; readonly pod: string },
+    options?: LogOptions,
+  ): Promise<AsyncIterable<Uint8Array>>;
   /** Escape hatch for paths without a resource type, e.g. `/version` or an aggregated API. Returns parsed JSON. */
-  raw<T>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, options?: CallOptions): Promise<T>;
+  raw<T>(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+    options?: CallOptions,
+  ): Promise<T>;
   /** As `raw`, with the response's bytes as they arrive. */
   rawStream(path: string, options?: CallOptions): Promise<AsyncIterable<Uint8Array>>;
   close(): Promise<void>;

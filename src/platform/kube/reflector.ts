@@ -31,7 +31,12 @@ export type ReflectorState =
   | { readonly kind: 'Empty' }
   | { readonly kind: 'Listing'; readonly received: number }
   | { readonly kind: 'Watching'; readonly resourceVersion: string }
-  | { readonly kind: 'Backoff'; readonly failures: number; readonly untilMonotonicMs: number; readonly resourceVersion?: string }
+  | {
+      readonly kind: 'Backoff';
+      readonly failures: number;
+      readonly untilMonotonicMs: number;
+      readonly resourceVersion?: string;
+    }
   | { readonly kind: 'Stopped' };
 
 export interface Reflector<T extends KubeObject> extends Runnable {

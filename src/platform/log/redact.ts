@@ -8,8 +8,10 @@
  */
 
 const redacted = '[redacted]';
-const secretName = /token|secret|passw(or)?d|authorization|cookie|credential|private[-_. ]?key|key[-_. ]?pem|api[-_. ]?key/i;
-const referenceName = /(Names?|Namespace|Ref|Refs|Id|Ids|Kind|Type|Count|Seconds|Ms|Present|Expiry)$|[-_.](names?|ref|id|count|seconds|ms)$/;
+const secretName =
+  /token|secret|passw(or)?d|authorization|cookie|credential|private[-_. ]?key|key[-_. ]?pem|api[-_. ]?key/i;
+const referenceName =
+  /(Names?|Namespace|Ref|Refs|Id|Ids|Kind|Type|Count|Seconds|Ms|Present|Expiry)$|[-_.](names?|ref|id|count|seconds|ms)$/;
 const secretTexts: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g, redacted],
   [/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${redacted}`],

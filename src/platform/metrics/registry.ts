@@ -5,7 +5,13 @@
  * error. Every family is listed by `definitions()`, which documentation, dashboards and tests are checked against. Leaves
  * out serving the page (http.ts).
  */
-import { Counter as PromCounter, Gauge as PromGauge, Histogram as PromHistogram, Registry, collectDefaultMetrics } from 'prom-client';
+import {
+  Counter as PromCounter,
+  Gauge as PromGauge,
+  Histogram as PromHistogram,
+  Registry,
+  collectDefaultMetrics,
+} from 'prom-client';
 
 export interface MetricDefinition<L extends string = string> {
   /** Prometheus name with its unit, e.g. `lumbung_reclaim_seconds`. */
@@ -98,7 +104,9 @@ export function createMetrics(): MetricsRegistry {
       collectDefaultMetrics({ register: registry });
     },
     definitions: () =>
-      [...families.values()].map((family) => family.listed).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
+      [...families.values()]
+        .map((family) => family.listed)
+        .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)),
     expose: async () => {
       for (const fill of fills) fill();
       return registry.metrics();
@@ -112,7 +120,10 @@ function sameDefinition(known: Family, listed: ListedDefinition, buckets: string
   return labels && known.listed.kind === listed.kind && known.listed.help === listed.help && known.buckets === buckets;
 }
 
-function configuration<L extends string>(registry: Registry, definition: MetricDefinition<L>): {
+function configuration<L extends string>(
+  registry: Registry,
+  definition: MetricDefinition<L>,
+): {
   name: string;
   help: string;
   labelNames: L[];

@@ -14,6 +14,9 @@ export interface VerifiedCsr {
 }
 
 /** A P-256 key and a request for it. With `keyPem`, a request for that key instead of a new one. */
-export declare function createKeyAndCsr(request: { readonly commonName: string; readonly keyPem?: string }): Promise<KeyAndCsr>;
+export declare function createKeyAndCsr(request: {
+  readonly commonName: string;
+  readonly keyPem?: string;
+}): Promise<KeyAndCsr>;
 /** Throws PkiError unless the request is well-formed, at most 16 KiB, P-256 or P-384, and signed by its own key. */
 export declare function verifyCsr(csrPem: string): Promise<VerifiedCsr>;

@@ -23,4 +23,8 @@ export declare function parseBundle(bundlePem: string): readonly CertificateInfo
 /** Joins PEM texts with the newline that OpenSSL needs between them, each certificate once. */
 export declare function joinBundles(...pems: readonly string[]): string;
 /** Throws PkiError unless `certificate` was signed by an authority of the bundle and is valid at `nowMs`. */
-export declare function verifyIssuedBy(certificate: string | Uint8Array, bundlePem: string, nowMs: number): CertificateInfo;
+export declare function verifyIssuedBy(
+  certificate: string | Uint8Array,
+  bundlePem: string,
+  nowMs: number,
+): CertificateInfo;

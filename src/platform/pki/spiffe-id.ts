@@ -44,7 +44,10 @@ export function formatMemberSpiffeId(id: MemberSpiffeId): string {
 export function parseMemberSpiffeId(uri: string): MemberSpiffeId {
   const [, trustDomain, member, clusterUid, jurisdiction] = shape.exec(uri) ?? [];
   if (trustDomain === undefined || member === undefined || clusterUid === undefined || jurisdiction === undefined) {
-    throw new PkiError('BadIdentity', 'SPIFFE ID is not of the form spiffe://DOMAIN/member/NAME/cluster/UID/jurisdiction/CODE');
+    throw new PkiError(
+      'BadIdentity',
+      'SPIFFE ID is not of the form spiffe://DOMAIN/member/NAME/cluster/UID/jurisdiction/CODE',
+    );
   }
   const id = { trustDomain, member, clusterUid, jurisdiction };
   for (const part of parts) checkPart(part, id[part.field]);
@@ -52,7 +55,10 @@ export function parseMemberSpiffeId(uri: string): MemberSpiffeId {
 }
 
 /** The member of a certificate: exactly one URI SAN is allowed in it, and the trust domain must be ours. */
-export function memberOfCertificate(certificate: { readonly uris: readonly string[] }, trustDomain: string): MemberSpiffeId {
+export function memberOfCertificate(
+  certificate: { readonly uris: readonly string[] },
+  trustDomain: string,
+): MemberSpiffeId {
   const [uri, ...others] = certificate.uris;
   if (uri === undefined || others.length > 0) {
     throw new PkiError('BadIdentity', `certificate has ${certificate.uris.length} URI names, exactly 1 is allowed`);
@@ -67,5 +73,8 @@ export function memberOfCertificate(certificate: { readonly uris: readonly strin
 function checkPart(part: Part, value: string): void {
   if (value.length <= part.longest && part.pattern.test(value)) return;
   const shown = JSON.stringify(value.slice(0, 80));
-  throw new PkiError('BadIdentity', `${part.field}: ${shown} is not ${part.allowed} of at most ${part.longest} characters`);
+  throw new PkiError(
+    'BadIdentity',
+    `${part.field}: ${shown} is not ${part.allowed} of at most ${part.longest} characters`,
+  );
 }
