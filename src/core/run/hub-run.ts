@@ -3,6 +3,7 @@
  * move it are in step-run.ts (the only state machine of a run), verdict.ts (what an end means for the job) and
  * release.ts (when a fence lets go).
  */
+import type { MemberName } from '../model/ids.ts';
 import type { CancelRequest, RunEnd, RunReport, RunTerms } from '../model/run.ts';
 
 export interface HubRun {
@@ -16,7 +17,8 @@ export interface HubRun {
 }
 
 export type HubRunEvent =
-  | { readonly kind: 'reported'; readonly report: RunReport }
+  /** `member` = whose authenticated stream brought it; when given, it must be the member that the fence was issued to. */
+  | { readonly kind: 'reported'; readonly report: RunReport; readonly member?: MemberName }
   | { readonly kind: 'cancelRequested'; readonly cancel: CancelRequest }
   /** The bound of `Fence` has passed by the hub's clocks (lease.ts decides). */
   | { readonly kind: 'fenceBoundPassed'; readonly silentForMs: number }
