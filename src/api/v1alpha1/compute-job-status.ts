@@ -9,6 +9,7 @@ import {
   choice,
   count,
   counter,
+  flag,
   integer,
   jurisdiction,
   list,
@@ -70,6 +71,11 @@ const run = object('The live run, with everything that was frozen when its fence
   placedAt: timestamp('When the fence was issued.'),
   acceptedAt: z.exactOptional(timestamp('When the member first reported it.')),
   startedAt: z.exactOptional(timestamp('When all workers first ran together.')),
+  deadlineArmed: z.exactOptional(
+    flag(
+      "True once the member's Job controller was seen to count the deadline; a Fence run is replaced after silence only then.",
+    ),
+  ),
   cancel: z.exactOptional(
     object('A stop that was requested and is not confirmed yet.', {
       cause: word('Why, as one CamelCase word.'),
