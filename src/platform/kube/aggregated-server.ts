@@ -73,7 +73,12 @@ export function createAggregatedServer(options: AggregatedServerOptions): Aggreg
       return port;
     },
     start: async (signal) => {
-      const running = createServer({ ...tlsOptions(options), requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' });
+      const running = createServer({
+        ...tlsOptions(options),
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.2',
+      });
       running.on('request', (request: IncomingMessage, response: ServerResponse) => {
         void answer(request, response, options);
       });
@@ -94,12 +99,20 @@ export function createAggregatedServer(options: AggregatedServerOptions): Aggreg
   };
 }
 
-function tlsOptions(options: AggregatedServerOptions): { readonly cert: string; readonly key: string; readonly ca: string } {
+function tlsOptions(options: AggregatedServerOptions): {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+} {
   const material = options.tls.current();
   return { cert: material.certificatePem, key: material.keyPem, ca: options.requestHeader.clientCaPem };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: AggregatedServerOptions): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: AggregatedServerOptions,
+): Promise<void> {
   const gone = new AbortController();
   response.on('close', () => {
     gone.abort();
@@ -112,12 +125,18 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     }
     const who = userOf(request, options.requestHeader);
     if (who === undefined) {
-      const message = 'this API answers only what the cluster\'s API server passes on';
+      const message = "this API answers only what the cluster's API server passes on";
       response.writeHead(401, { 'content-type': 'application/json' }).end(statusBody(401, 'Unauthorized', message));
       return;
     }
     const method = request.method ?? 'GET';
-    const reply = await options.handle({ ...who, method, path: url.pathname, query: url.searchParams, signal: gone.signal });
+    const reply = await options.handle({
+      ...who,
+      method,
+      path: url.pathname,
+      query: url.searchParams,
+      signal: gone.signal,
+    });
     response.writeHead(reply.status, { 'content-type': reply.contentType });
     if (typeof reply.body === 'string') response.end(reply.body);
     else await stream(reply.body, response, gone.signal);

@@ -1,0 +1,82 @@
+/** The workqueue_* families under the names that dashboards of controllers expect. Decides nothing else. */
+import { durationBucketsSeconds, type MetricsRegistry } from '../metrics/registry.ts';
+
+export interface QueueMetrics {
+  added(): void;
+  retried(): void;
+  /** A key left the line after `seconds`. */
+  taken(waitedSeconds: number): void;
+  worked(seconds: number): void;
+}
+
+export interface QueueGauges {
+  readonly depth: number;
+  /** Seconds that each key now in work has been at it. */
+  readonly runningSeconds: readonly number[];
+}
+
+/** Metrics of the queue `name`; `gauges` is read at scrape time. */
+export function queueMetrics(
+  name: string,
+  metrics: MetricsRegistry | undefined,
+  gauges: () => QueueGauges,
+): QueueMetrics {
+  if (metrics === undefined) {
+    const nothing = (): void => undefined;
+    return { added: nothing, retried: nothing, taken: nothing, worked: nothing };
+  }
+  const labels = ['name'] as const;
+  const id = { name };
+  const adds = metrics.counter({ name: 'workqueue_adds_total', help: 'Keys added to a work queue.', labels });
+  const retries = metrics.counter({
+    name: 'workqueue_retries_total',
+    help: 'Keys put back into a work queue after a failure.',
+    labels,
+  });
+  const waits = metrics.histogram({
+    name: 'workqueue_queue_duration_seconds',
+    help: 'Seconds that a key was ready before work on it began.',
+    labels,
+    buckets: durationBucketsSeconds,
+  });
+  const works = metrics.histogram({
+    name: 'workqueue_work_duration_seconds',
+    help: 'Seconds that work on one key took.',
+    labels,
+    buckets: durationBucketsSeconds,
+  });
+  const depth = metrics.gauge({ name: 'workqueue_depth', help: 'Keys ready and waiting for a worker.', labels });
+  const unfinished = metrics.gauge({
+    name: 'workqueue_unfinished_work_seconds',
+    help: 'Seconds of work in progress, summed over the keys in work; steady growth means a stuck worker.',
+    labels,
+  });
+  const longest = metrics.gauge({
+    name: 'workqueue_longest_running_processor_seconds',
+    help: 'Seconds that the longest work in progress has taken so far.',
+    labels,
+  });
+  metrics.onScrape(() => {
+    const { depth: ready, runningSeconds } = gauges();
+    depth.set(id, ready);
+    unfinished.set(
+      id,
+      runningSeconds.reduce((sum, seconds) => sum + seconds, 0),
+    );
+    longest.set(id, Math.max(0, ...runningSeconds));
+  });
+  return {
+    added: () => {
+      adds.inc(id);
+    },
+    retried: () => {
+      retries.inc(id);
+    },
+    taken: (seconds) => {
+      waits.observe(id, seconds);
+    },
+    worked: (seconds) => {
+      works.observe(id, seconds);
+    },
+  };
+}
