@@ -100,7 +100,8 @@ function hubWord(run: HubRun, event: HubRunEvent): string {
       return `member ${member} was silent for ${Math.floor(event.silentForMs / 1000)} s and the job allows duplicates; fence ${id.fence} may still run`;
     case 'declaredLost':
       return `member ${member} was declared lost: ${event.reason}`;
-    default:
+    case 'reported':
+    case 'cancelRequested':
       return `fence ${id.fence} on member ${member} was released`;
   }
 }
