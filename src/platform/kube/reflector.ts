@@ -174,33 +174,43 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
     await clock.sleep(delayMs, this.stopping.signal);
   }
 
-  /** Fills the store from all pages; returns the version to watch from. */
+  /** Fills the store from a complete list; returns the version to watch from. */
   private async list(trustVersions: boolean): Promise<string> {
-    const objects: T[] = [];
-    this.current = { kind: 'Listing', received: 0 };
-    let page = await this.page(undefined);
-    for (;;) {
-      for (const object of page.items) objects.push(prepareIncoming(object, this.options));
-      this.current = { kind: 'Listing', received: objects.length };
-      this.store.heard();
-      const next = page.metadata.continue;
-      if (next === undefined || next === '') break;
-      page = await this.page(next);
-    }
-    const version = page.metadata.resourceVersion;
+    const { objects, version } = await this.allPages();
     if (version === undefined || version === '') throw new Error('the list has no resourceVersion');
     this.store.replaceAll(objects, trustVersions);
     return version;
   }
 
-  private page(next: string | undefined): Promise<KubeList<T>> {
-    const { client, type, pageSize = defaultPageSize } = this.options;
-    return client.list<T>(type, {
-      ...this.selection(),
-      limit: pageSize,
-      signal: this.stopping.signal,
-      ...(next === undefined ? {} : { continue: next }),
-    });
+  private async allPages(): Promise<{ readonly objects: readonly T[]; readonly version: string | undefined }> {
+    const { pageSize = defaultPageSize } = this.options;
+    const objects: T[] = [];
+    this.current = { kind: 'Listing', received: 0 };
+    let page = await this.page({ limit: pageSize });
+    for (;;) {
+      this.collect(page, objects);
+      const next = page.metadata.continue;
+      if (next === undefined || next === '') return { objects, version: page.metadata.resourceVersion };
+      try {
+        page = await this.page({ limit: pageSize, continue: next });
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        // The server forgot the snapshot while we were reading it: once, everything in one piece.
+        objects.length = 0;
+        page = await this.page({});
+      }
+    }
+  }
+
+  private collect(page: KubeList<T>, into: T[]): void {
+    for (const object of page.items) into.push(prepareIncoming(object, this.options));
+    this.current = { kind: 'Listing', received: into.length };
+    this.store.heard();
+  }
+
+  private page(paging: { readonly limit?: number; readonly continue?: string }): Promise<KubeList<T>> {
+    const { client, type } = this.options;
+    return client.list<T>(type, { ...this.selection(), ...paging, signal: this.stopping.signal });
   }
 
   /** Lists again, trusting no version, if the cluster's newest version is older than the one we know. */
