@@ -5,6 +5,8 @@
 import type { Desired } from '../core/model/desired.ts';
 import type { RunId } from '../core/model/ids.ts';
 import type { MemberReport } from '../core/model/member.ts';
+import type { RunReport } from '../core/model/run.ts';
+import type { WireProblem } from './field-checks.ts';
 
 export interface Hello {
   readonly protocolVersion: number;
@@ -55,18 +57,42 @@ export type GoodbyeReason =
 export type AgentMessage =
   | { readonly kind: 'hello'; readonly hello: Hello }
   /** `inventoryHash` covers policy, window, offers and gpus; when `inventoryOmitted`, those four are empty on the wire and the hub puts in the ones it holds under the hash. */
-  | { readonly kind: 'report'; readonly report: MemberReport; readonly inventoryHash: string; readonly inventoryOmitted: boolean }
-  | { readonly kind: 'logRefusal'; readonly sessionId: string; readonly reason: LogRefusalReason; readonly message: string }
+  | {
+      readonly kind: 'report';
+      readonly report: MemberReport;
+      readonly inventoryHash: string;
+      readonly inventoryOmitted: boolean;
+    }
+  | {
+      readonly kind: 'logRefusal';
+      readonly sessionId: string;
+      readonly reason: LogRefusalReason;
+      readonly message: string;
+    }
   | { readonly kind: 'pong'; readonly nonce: number };
+
+/** An order that this version cannot read: what its refusal needs in a report, and why. Never contains the template. */
+export interface UnreadableOrder extends Pick<
+  RunReport,
+  'id' | 'job' | 'tenant' | 'pool' | 'attempt' | 'templateHash' | 'gpuModel' | 'gpusPerWorker'
+> {
+  readonly problems: readonly WireProblem[];
+}
 
 /** Hub to agent. */
 export type HubMessage =
   | { readonly kind: 'welcome'; readonly welcome: Welcome }
-  | { readonly kind: 'desired'; readonly desired: Desired }
+  /** `unreadable`: orders that the decoder set apart; the agent reports each as Refused with the cause Unsupported. */
+  | { readonly kind: 'desired'; readonly desired: Desired; readonly unreadable?: readonly UnreadableOrder[] }
   /** Lease ack. `inventoryKnown: false` asks for the inventory whole. */
   | { readonly kind: 'reportAck'; readonly epoch: number; readonly sequence: number; readonly inventoryKnown: boolean }
   | { readonly kind: 'logRequest'; readonly request: LogRequest }
-  | { readonly kind: 'goodbye'; readonly reason: GoodbyeReason; readonly message: string; readonly retryAfterMs: number }
+  | {
+      readonly kind: 'goodbye';
+      readonly reason: GoodbyeReason;
+      readonly message: string;
+      readonly retryAfterMs: number;
+    }
   | { readonly kind: 'ping'; readonly nonce: number }
   | { readonly kind: 'trustUpdate'; readonly trustBundle: readonly string[] };
 

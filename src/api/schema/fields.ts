@@ -122,7 +122,7 @@ export function choice<const V extends readonly [string, ...string[]]>(
   description: string,
   values: V,
 ): z.ZodEnum<{ [K in V[number]]: K }> {
-  return z.enum(values).meta({ description }) as z.ZodEnum<{ [K in V[number]]: K }>;
+  return z.enum(values).meta({ description });
 }
 
 /** A duration in Kubernetes' form in whole hours, minutes and seconds (`1h30m`), within the bounds given in seconds. */
@@ -203,7 +203,7 @@ export function stringMap(description: string, max = 64): z.ZodRecord<z.ZodStrin
 }
 
 /** An object whose fields are all known here: the API server prunes the rest, the decoder drops it. */
-export function object<S extends z.core.$ZodLooseShape>(description: string, shape: S): z.ZodObject<S, z.core.$strip> {
+export function object<S extends z.core.$ZodLooseShape>(description: string, shape: S): z.ZodObject<S> {
   return z.object(shape).meta({ description });
 }
 

@@ -106,6 +106,29 @@ function parsePart<S extends z.ZodType>(
   return ok(parsed.data[part] as z.output<S>);
 }
 
+interface Parts {
+  readonly metadata: Result<ApiObjectMeta, readonly FieldProblem[]>;
+  readonly spec: Result<unknown, readonly FieldProblem[]>;
+  readonly status: Result<unknown, readonly FieldProblem[]>;
+}
+
+const NO_STATUS = ok(undefined);
+
+function decodeParts(kind: KindDefinition, fields: Readonly<Record<string, unknown>>): Parts {
+  return {
+    metadata: decodeMetadata(fields['metadata']),
+    spec: parsePart(kind.spec, 'spec', fields['spec']),
+    status: fields['status'] === undefined ? NO_STATUS : parsePart(kind.status, 'status', fields['status']),
+  };
+}
+
+/** Rules over the whole object; both of those that exist look at the name. */
+function brokenRootRules(kind: KindDefinition, metadata: ApiObjectMeta): readonly FieldProblem[] {
+  return kind.rootRules
+    .filter(({ holds }) => holds !== undefined && !holds({ metadata }))
+    .map(({ message }) => ({ path: 'metadata.name', message }));
+}
+
 /**
  * Decodes raw JSON of one kind. Unknown fields outside open objects are dropped; defaults are filled in.
  * Metadata is passed through as it is.
@@ -114,28 +137,23 @@ export function decodeObject<Kind extends string, Spec, Status>(
   kind: KindDefinition,
   raw: unknown,
 ): Result<ApiObject<Kind, Spec, Status>, readonly FieldProblem[]> {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     return err([{ path: '', message: 'must be an object' }]);
-  const fields = raw as Readonly<Record<string, unknown>>;
-  const problems = [...decodeTypeMeta(fields, kind.resource.kind)];
-  const metadata = decodeMetadata(fields['metadata']);
-  const spec = parsePart(kind.spec, 'spec', fields['spec']);
-  const status = fields['status'] === undefined ? undefined : parsePart(kind.status, 'status', fields['status']);
-  if (!metadata.ok) problems.push(...metadata.error);
-  else {
-    for (const { holds, message } of kind.rootRules) {
-      if (holds !== undefined && !holds({ metadata: metadata.value }))
-        problems.push({ path: 'metadata.name', message });
-    }
   }
-  if (!spec.ok) problems.push(...spec.error);
-  if (status !== undefined && !status.ok) problems.push(...status.error);
-  if (problems.length > 0 || !metadata.ok || !spec.ok) return err(problems);
+  const fields = raw as Readonly<Record<string, unknown>>;
+  const { metadata, spec, status } = decodeParts(kind, fields);
+  const problems = [
+    ...decodeTypeMeta(fields, kind.resource.kind),
+    ...(metadata.ok ? brokenRootRules(kind, metadata.value) : metadata.error),
+    ...(spec.ok ? [] : spec.error),
+    ...(status.ok ? [] : status.error),
+  ];
+  if (problems.length > 0 || !metadata.ok || !spec.ok || !status.ok) return err(problems);
   return ok({
     apiVersion: API_VERSION,
     kind: kind.resource.kind as Kind,
     metadata: metadata.value,
     spec: spec.value as Spec,
-    ...(status?.ok === true ? { status: status.value as Status } : {}),
+    ...(status.value === undefined ? {} : { status: status.value as Status }),
   });
 }

@@ -46,34 +46,31 @@ export function gpuModels(description: string): z.ZodArray<z.ZodString> {
   });
 }
 
-/** Same meaning as metav1.LabelSelector; empty selects everything. */
-export function labelSelector(description: string) {
-  return object(description, {
-    matchLabels: z.exactOptional(stringMap('Labels that must all be present with exactly these values.', 32)),
-    matchExpressions: z.exactOptional(
-      list(
-        'Expressions that must all hold.',
-        withRules(
-          object('One expression over a label.', {
-            key: text('Label key.', LABEL_KEY),
-            operator: choice('How the values are compared.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
-            values: z.exactOptional(
-              list('Values, for In and NotIn only.', text('One value.', { max: 63 }), { max: 32, type: 'set' }),
-            ),
-          }),
-          [
-            {
-              rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
-              message: 'values must be given for In and NotIn, and for no other operator',
-              holds: (e) =>
-                (e.operator === 'In' || e.operator === 'NotIn') === (e.values !== undefined && e.values.length > 0),
-            },
-          ],
-        ),
-        { max: 16 },
-      ),
+const selectorExpression = withRules(
+  object('One expression over a label.', {
+    key: text('Label key.', LABEL_KEY),
+    operator: choice('How the values are compared.', ['In', 'NotIn', 'Exists', 'DoesNotExist']),
+    values: z.exactOptional(
+      list('Values, for In and NotIn only.', text('One value.', { max: 63 }), { max: 32, type: 'set' }),
     ),
-  });
+  }),
+  [
+    {
+      rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+      message: 'values must be given for In and NotIn, and for no other operator',
+      holds: (e) => (e.operator === 'In' || e.operator === 'NotIn') === (e.values !== undefined && e.values.length > 0),
+    },
+  ],
+);
+
+const selector = z.object({
+  matchLabels: z.exactOptional(stringMap('Labels that must all be present with exactly these values.', 32)),
+  matchExpressions: z.exactOptional(list('Expressions that must all hold.', selectorExpression, { max: 16 })),
+});
+
+/** Same meaning as metav1.LabelSelector; empty selects everything. */
+export function labelSelector(description: string): typeof selector {
+  return selector.meta({ description });
 }
 
 /** GPU boards by state; the states sum to `total`. */
