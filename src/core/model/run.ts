@@ -4,7 +4,17 @@
  * core/run; this file only says what the values are.
  */
 import type { Cause } from './cause.ts';
-import type { Fence, GpuModel, JobKey, Jurisdiction, MemberName, NodeName, PoolName, RunId, TenantName } from './ids.ts';
+import type {
+  Fence,
+  GpuModel,
+  JobKey,
+  Jurisdiction,
+  MemberName,
+  NodeName,
+  PoolName,
+  RunId,
+  TenantName,
+} from './ids.ts';
 
 /** What happens to a run when hub and member cannot hear each other (design: federation). */
 export type OnPartition = 'KeepAndWait' | 'Fence' | 'AllowDuplicate';

@@ -9,7 +9,12 @@ import type { MemberReadiness } from './snapshot.ts';
 export type MemberRefusalReason =
   | { readonly kind: 'MemberNotReady'; readonly readiness: MemberReadiness; readonly lastReportAgeMs?: number }
   | { readonly kind: 'NotLending'; readonly state: string; readonly detail: string }
-  | { readonly kind: 'ResidencyForbids'; readonly memberJurisdiction: string; readonly allowed: readonly Jurisdiction[]; readonly by: 'Job' | 'Pool' | 'Owner' }
+  | {
+      readonly kind: 'ResidencyForbids';
+      readonly memberJurisdiction: string;
+      readonly allowed: readonly Jurisdiction[];
+      readonly by: 'Job' | 'Pool' | 'Owner';
+    }
   | { readonly kind: 'RegionMismatch'; readonly memberRegion: string; readonly allowed: readonly string[] }
   | { readonly kind: 'MemberSelectorMismatch'; readonly key: string }
   | { readonly kind: 'TenantNotLentTo'; readonly tenant: TenantName }
@@ -19,10 +24,28 @@ export type MemberRefusalReason =
   | { readonly kind: 'NodeSelectorMismatch'; readonly nodes: number }
   | { readonly kind: 'UntoleratedTaint'; readonly nodes: number; readonly taint: string }
   /** More workers than the member could hold when empty. */
-  | { readonly kind: 'TooBigForMember'; readonly needWorkers: number; readonly couldHoldWorkers: number; readonly perWorkerGpus: number }
+  | {
+      readonly kind: 'TooBigForMember';
+      readonly needWorkers: number;
+      readonly couldHoldWorkers: number;
+      readonly perWorkerGpus: number;
+    }
   /** Fits an empty member, not today's free capacity. */
-  | { readonly kind: 'InsufficientGpus'; readonly needGpus: number; readonly freeGpus: number; readonly fittingWorkers: number; readonly needWorkers: number }
-  | { readonly kind: 'InsufficientResource'; readonly resource: string; readonly need: number; readonly have: number; readonly fittingWorkers: number; readonly needWorkers: number }
+  | {
+      readonly kind: 'InsufficientGpus';
+      readonly needGpus: number;
+      readonly freeGpus: number;
+      readonly fittingWorkers: number;
+      readonly needWorkers: number;
+    }
+  | {
+      readonly kind: 'InsufficientResource';
+      readonly resource: string;
+      readonly need: number;
+      readonly have: number;
+      readonly fittingWorkers: number;
+      readonly needWorkers: number;
+    }
   | { readonly kind: 'AvoidedAfterRefusal' }
   | { readonly kind: 'AvoidedEarlierRun' };
 
@@ -36,7 +59,12 @@ export type Reason =
   | { readonly kind: 'PoolNotFound'; readonly pool: PoolName }
   | { readonly kind: 'TenantNotAllowed'; readonly pool: PoolName; readonly namespace: string }
   | { readonly kind: 'PoolHasNoMembers'; readonly pool: PoolName }
-  | { readonly kind: 'EarlierRunUnconfirmed'; readonly member: MemberName; readonly fence: number; readonly detail: string }
+  | {
+      readonly kind: 'EarlierRunUnconfirmed';
+      readonly member: MemberName;
+      readonly fence: number;
+      readonly detail: string;
+    }
   | { readonly kind: 'MassExpiryGuard'; readonly detail: string }
   | { readonly kind: 'RetryBackoff'; readonly untilMs: number }
   /** No member could ever take it as written: shape, model, residency. */

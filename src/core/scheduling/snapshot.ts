@@ -69,7 +69,12 @@ export interface BlockedJob {
   readonly block:
     | { readonly kind: 'PoolNotFound'; readonly pool: PoolName }
     | { readonly kind: 'TenantNotAllowed'; readonly pool: PoolName; readonly namespace: string }
-    | { readonly kind: 'EarlierRunUnconfirmed'; readonly member: MemberName; readonly fence: number; readonly detail: string }
+    | {
+        readonly kind: 'EarlierRunUnconfirmed';
+        readonly member: MemberName;
+        readonly fence: number;
+        readonly detail: string;
+      }
     | { readonly kind: 'MassExpiryGuard'; readonly detail: string }
     | { readonly kind: 'RetryBackoff'; readonly untilMs: number };
 }
