@@ -27,7 +27,9 @@ const result = await build({
   logLevel: 'warning',
   define: { __LUMBUNG_VERSION__: JSON.stringify(version) },
   // Some CommonJS dependencies call require() at run time, which an ES module does not have.
-  banner: { js: "import { createRequire as __lumbungRequire } from 'node:module'; const require = __lumbungRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __lumbungRequire } from 'node:module'; const require = __lumbungRequire(import.meta.url);",
+  },
 });
 
 await chmod('dist/cli.js', 0o755);

@@ -32,7 +32,13 @@ for (const step of steps) {
   console.log(`${passed ? 'ok  ' : 'FAIL'}  ${step.name.padEnd(16)} ${seconds.padStart(6)} s`);
   if (!passed) {
     failed += 1;
-    console.log(`${run.stdout}${run.stderr}`.trimEnd().split('\n').map((line) => `      ${line}`).join('\n'));
+    console.log(
+      `${run.stdout}${run.stderr}`
+        .trimEnd()
+        .split('\n')
+        .map((line) => `      ${line}`)
+        .join('\n'),
+    );
   }
 }
 process.exitCode = failed === 0 ? 0 : 1;

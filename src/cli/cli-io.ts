@@ -14,7 +14,16 @@ export interface CliIo {
 }
 
 /** What `lumbung` exits with; documented in docs/cli.md. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, notFound: 3, forbidden: 4, unreachable: 5, timedOut: 6, interrupted: 130 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  forbidden: 4,
+  unreachable: 5,
+  timedOut: 6,
+  interrupted: 130,
+} as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** A failure that a person can act on: one sentence, and the code to exit with. */

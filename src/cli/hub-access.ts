@@ -22,7 +22,10 @@ export interface HubAccess {
 /** Adds `--kubeconfig` and `--context`. */
 export function withAccess<T>(argv: Argv<T>): Argv<T & AccessOptions> {
   return argv
-    .option('kubeconfig', { type: 'string', describe: 'kubeconfig of the hub (default: $KUBECONFIG, then ~/.kube/config)' })
+    .option('kubeconfig', {
+      type: 'string',
+      describe: 'kubeconfig of the hub (default: $KUBECONFIG, then ~/.kube/config)',
+    })
     .option('context', { type: 'string', describe: 'context of the kubeconfig to use' });
 }
 
@@ -41,7 +44,11 @@ export async function withHub<T>(options: AccessOptions, io: CliIo, use: (hub: H
 
 function load(options: AccessOptions, io: CliIo): ReturnType<typeof loadKubeConfig> {
   const path = options.kubeconfig ?? io.env['KUBECONFIG'] ?? `${io.env['HOME'] ?? ''}/.kube/config`;
-  const source: KubeConfigSource = { kind: 'file', path, ...(options.context === undefined ? {} : { context: options.context }) };
+  const source: KubeConfigSource = {
+    kind: 'file',
+    path,
+    ...(options.context === undefined ? {} : { context: options.context }),
+  };
   try {
     return loadKubeConfig(source);
   } catch (error) {

@@ -4,7 +4,11 @@
  */
 import type { Argv, CommandModule } from 'yargs';
 import { FIELD_MANAGERS } from '../../api/v1alpha1/labels.ts';
-import { MEMBER_CLUSTER_RESOURCE, type MemberCluster, type MemberClusterSpec } from '../../api/v1alpha1/member-cluster.ts';
+import {
+  MEMBER_CLUSTER_RESOURCE,
+  type MemberCluster,
+  type MemberClusterSpec,
+} from '../../api/v1alpha1/member-cluster.ts';
 import { systemClock } from '../../platform/clock/system-clock.ts';
 import { formatTimestamp } from '../../platform/clock/timestamp.ts';
 import type { KubeClient } from '../../platform/kube/kube-client.ts';
@@ -20,29 +24,44 @@ interface NameOptions extends AccessOptions {
 }
 
 function withName(argv: Argv<object>): Argv<NameOptions> {
-  return withAccess(argv).positional('name', { type: 'string', demandOption: true, describe: 'name of the MemberCluster' });
+  return withAccess(argv).positional('name', {
+    type: 'string',
+    demandOption: true,
+    describe: 'name of the MemberCluster',
+  });
 }
 
 async function patchSpec(client: KubeClient, name: string, spec: Partial<MemberClusterSpec>): Promise<void> {
   await client.mergePatch({ type: MEMBER_CLUSTER_RESOURCE, name }, { spec }, { fieldManager: FIELD_MANAGERS.cli });
 }
 
-export function memberAccept(io: CliIo): CommandModule<object, NameOptions & { readonly jurisdiction: string | undefined }> {
+export function memberAccept(
+  io: CliIo,
+): CommandModule<object, NameOptions & { readonly jurisdiction: string | undefined }> {
   return {
     command: 'accept <name>',
     describe: 'let an invited cluster join; binds its jurisdiction into its certificate',
     builder: (argv) =>
-      withName(argv).option('jurisdiction', { type: 'string', describe: 'country code; default the one in the MemberCluster, else what the owner states' }),
+      withName(argv).option('jurisdiction', {
+        type: 'string',
+        describe: 'country code; default the one in the MemberCluster, else what the owner states',
+      }),
     handler: async (args) => {
       await withHub(args, io, async ({ client }) => {
         const member = await client.get<Member>({ type: MEMBER_CLUSTER_RESOURCE, name: args.name });
-        const jurisdiction = args.jurisdiction ?? member.spec.jurisdiction ?? member.status?.pendingRequest?.jurisdiction;
+        const jurisdiction =
+          args.jurisdiction ?? member.spec.jurisdiction ?? member.status?.pendingRequest?.jurisdiction;
         if (jurisdiction === undefined) {
-          throw new CliFailure(EXIT.usage, `member ${args.name} has no jurisdiction yet: add --jurisdiction CC, a country code such as ID`);
+          throw new CliFailure(
+            EXIT.usage,
+            `member ${args.name} has no jurisdiction yet: add --jurisdiction CC, a country code such as ID`,
+          );
         }
         await patchSpec(client, args.name, { accepted: true, jurisdiction });
         const asked = member.status?.pendingRequest !== undefined;
-        io.out(`member ${args.name} accepted for jurisdiction ${jurisdiction}${asked ? '' : '; it has not asked to join yet'}`);
+        io.out(
+          `member ${args.name} accepted for jurisdiction ${jurisdiction}${asked ? '' : '; it has not asked to join yet'}`,
+        );
       });
     },
   };
@@ -68,7 +87,8 @@ export function memberRevoke(io: CliIo): CommandModule<object, NameOptions & { r
   return {
     command: 'revoke <name>',
     describe: "reject a member's certificates and reports at once; its agent ends its guests",
-    builder: (argv) => withName(argv).option('undo', { type: 'boolean', default: false, describe: 'take the revocation back' }),
+    builder: (argv) =>
+      withName(argv).option('undo', { type: 'boolean', default: false, describe: 'take the revocation back' }),
     handler: async (args) => {
       await withHub(args, io, async ({ client }) => {
         await patchSpec(client, args.name, { revoked: !args.undo });
@@ -78,21 +98,29 @@ export function memberRevoke(io: CliIo): CommandModule<object, NameOptions & { r
   };
 }
 
-export function memberDeclareLost(io: CliIo): CommandModule<object, NameOptions & { readonly reason: string; readonly yes: boolean }> {
+export function memberDeclareLost(
+  io: CliIo,
+): CommandModule<object, NameOptions & { readonly reason: string; readonly yes: boolean }> {
   return {
     command: 'declare-lost <name>',
     describe: 'give your word that everything the member ran is dead, so that its jobs may run elsewhere',
     builder: (argv) =>
       withName(argv)
         .option('reason', { type: 'string', demandOption: true, describe: 'why, for the record' })
-        .option('yes', { type: 'boolean', default: false, describe: 'say that you know: if its workers still run, jobs will run twice' }),
+        .option('yes', {
+          type: 'boolean',
+          default: false,
+          describe: 'say that you know: if its workers still run, jobs will run twice',
+        }),
     handler: async (args) => {
       if (!args.yes) {
         const warning = `if workers of ${args.name} still run, their jobs will run twice; add --yes when you know that they are dead`;
         throw new CliFailure(EXIT.usage, warning);
       }
       await withHub(args, io, async ({ client }) => {
-        await patchSpec(client, args.name, { declaredLost: { at: formatTimestamp(systemClock().nowMs()), reason: args.reason } });
+        await patchSpec(client, args.name, {
+          declaredLost: { at: formatTimestamp(systemClock().nowMs()), reason: args.reason },
+        });
         io.out(`member ${args.name} declared lost; its runs may be placed elsewhere`);
       });
     },
@@ -107,7 +135,12 @@ export function memberLeave(io: CliIo): CommandModule<object, LeaveOptions> {
   return {
     command: 'leave <name>',
     describe: 'drain a member, then remove it from the federation',
-    builder: (argv) => withName(argv).option('timeout', { type: 'number', default: 600, describe: 'seconds to wait for its guests to end' }),
+    builder: (argv) =>
+      withName(argv).option('timeout', {
+        type: 'number',
+        default: 600,
+        describe: 'seconds to wait for its guests to end',
+      }),
     handler: async (args) => {
       await withHub(args, io, async ({ client }) => {
         await leave(args, client, io);
@@ -136,5 +169,8 @@ async function leave(args: LeaveOptions, client: KubeClient, io: CliIo): Promise
     }
     await clock.sleep(500, io.signal);
   }
-  throw new CliFailure(EXIT.timedOut, `member ${args.name} still has ${shown} run(s) after ${args.timeout} s; it leaves when they have ended`);
+  throw new CliFailure(
+    EXIT.timedOut,
+    `member ${args.name} still has ${shown} run(s) after ${args.timeout} s; it leaves when they have ended`,
+  );
 }

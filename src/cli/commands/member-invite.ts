@@ -26,7 +26,7 @@ interface InviteOptions extends AccessOptions, OutputOptions {
   readonly region: string | undefined;
   readonly label: readonly string[];
   readonly hours: number;
-  readonly hubNamespace: string;
+  readonly 'hub-namespace': string;
 }
 
 interface HubInfo {
@@ -51,19 +51,34 @@ export function memberInvite(io: CliIo): CommandModule<object, InviteOptions> {
 function options(argv: Argv<object>): Argv<InviteOptions> {
   return withOutput(withAccess(argv))
     .positional('name', { type: 'string', demandOption: true, describe: 'name of the MemberCluster' })
-    .option('rejoin', { type: 'boolean', default: false, describe: 'for a member whose certificate has lapsed: keep its identity' })
-    .option('jurisdiction', { type: 'string', describe: 'country code (ISO 3166-1 alpha-2) whose law the member is under' })
+    .option('rejoin', {
+      type: 'boolean',
+      default: false,
+      describe: 'for a member whose certificate has lapsed: keep its identity',
+    })
+    .option('jurisdiction', {
+      type: 'string',
+      describe: 'country code (ISO 3166-1 alpha-2) whose law the member is under',
+    })
     .option('region', { type: 'string', describe: 'region, free text' })
-    .option('label', { type: 'string', array: true, default: [] as string[], describe: 'label KEY=VALUE of the MemberCluster; pools select by it' })
+    .option('label', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'label KEY=VALUE of the MemberCluster; pools select by it',
+    })
     .option('hours', { type: 'number', default: 24, describe: 'how long the token can be used, at most 24' })
-    .option('hub-namespace', { type: 'string', default: 'lumbung-system', describe: 'namespace of the hub' }) as Argv<InviteOptions>;
+    .option('hub-namespace', { type: 'string', default: 'lumbung-system', describe: 'namespace of the hub' });
 }
 
 async function invite(args: InviteOptions, client: KubeClient): Promise<string> {
   if (!(args.hours > 0 && args.hours <= 24)) {
-    throw new CliFailure(EXIT.usage, `--hours: ${args.hours} is not allowed; a token is valid for more than 0 and at most 24 hours`);
+    throw new CliFailure(
+      EXIT.usage,
+      `--hours: ${args.hours} is not allowed; a token is valid for more than 0 and at most 24 hours`,
+    );
   }
-  const hub = await readHubInfo(client, args.hubNamespace);
+  const hub = await readHubInfo(client, args['hub-namespace']);
   const token = Buffer.from(systemRandom().bytes(32)).toString('base64url');
   const expiresAt = formatTimestamp(systemClock().nowMs() + args.hours * hourMs);
   const spec = {
@@ -90,7 +105,10 @@ async function checkExisting(args: InviteOptions, client: KubeClient): Promise<v
   try {
     const member = await client.get<MemberCluster & KubeObject>({ type: MEMBER_CLUSTER_RESOURCE, name: args.name });
     if (member.status?.clusterUid !== undefined && !args.rejoin) {
-      throw new CliFailure(EXIT.failed, `member ${args.name} has joined before; add --rejoin to let it in again with the same identity`);
+      throw new CliFailure(
+        EXIT.failed,
+        `member ${args.name} has joined before; add --rejoin to let it in again with the same identity`,
+      );
     }
   } catch (error) {
     if (!isNotFound(error)) throw error;
@@ -112,7 +130,10 @@ async function readHubInfo(client: KubeClient, namespace: string): Promise<HubIn
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
-  throw new CliFailure(EXIT.notFound, `no running hub has published its addresses in ConfigMap ${namespace}/lumbung-hub; is the hub installed there?`);
+  throw new CliFailure(
+    EXIT.notFound,
+    `no running hub has published its addresses in ConfigMap ${namespace}/lumbung-hub; is the hub installed there?`,
+  );
 }
 
 function parseLabels(labels: readonly string[]): Readonly<Record<string, string>> {
@@ -125,7 +146,9 @@ function parseLabels(labels: readonly string[]): Readonly<Record<string, string>
   return parsed;
 }
 
-function helmLine(result: HubInfo & { readonly member: string; readonly token: string; readonly expiresAt: string }): string {
+function helmLine(
+  result: HubInfo & { readonly member: string; readonly token: string; readonly expiresAt: string },
+): string {
   return [
     `Give this to the owner of ${result.member}; the token works once, until ${result.expiresAt}:`,
     '',

@@ -32,26 +32,40 @@ export function memberList(io: CliIo): CommandModule<object, AccessOptions & Out
 }
 
 function table(members: readonly Member[], nowMs: number): string {
-  const headings = ['NAME', 'STATE', 'CONNECTED', 'GPUS', 'OFFERED', 'LENT', 'RUNS', 'JURISDICTION', 'POOL', 'REPORT AGE'];
-  return renderTable(headings, members.map((member) => row(member, nowMs)));
+  const headings = [
+    'NAME',
+    'STATE',
+    'CONNECTED',
+    'GPUS',
+    'OFFERED',
+    'LENT',
+    'RUNS',
+    'JURISDICTION',
+    'POOL',
+    'REPORT AGE',
+  ];
+  return renderTable(
+    headings,
+    members.map((member) => row(member, nowMs)),
+  );
 }
 
 function row(member: Member, nowMs: number): readonly (string | number)[] {
   const { spec, status } = member;
-  const connected = status?.conditions?.find((condition) => condition.type === 'Connected')?.status ?? 'Unknown';
+  const gpus = status?.gpuTotals;
   const reportedMs = parseTimestamp(status?.lastReportTime);
   return [
-    member.metadata.name ?? '',
+    member.metadata.name,
     stateOf(member),
-    connected,
-    status?.gpuTotals?.total ?? '-',
-    status?.gpuTotals?.offered ?? '-',
-    status?.gpuTotals?.lent ?? '-',
+    status?.conditions?.find((condition) => condition.type === 'Connected')?.status,
+    gpus?.total,
+    gpus?.offered,
+    gpus?.lent,
     status?.runs ?? 0,
-    spec.jurisdiction ?? '-',
-    status?.pool ?? '-',
-    reportedMs === undefined ? '-' : renderAge(nowMs - reportedMs),
-  ];
+    spec.jurisdiction,
+    status?.pool,
+    reportedMs === undefined ? undefined : renderAge(nowMs - reportedMs),
+  ].map((cell) => cell ?? '-');
 }
 
 /** The one word that matters most. */

@@ -71,7 +71,9 @@ async function readAll(
     const plain = Buffer.from(JSON.stringify({ data: payloadOf(reference, read.value) }));
     total += plain.byteLength;
     if (total > maxBytes) {
-      return err(`the ConfigMaps and Secrets of the template add up to more than ${maxBytes} bytes at ${reference.kind} ${reference.name}`);
+      return err(
+        `the ConfigMaps and Secrets of the template add up to more than ${maxBytes} bytes at ${reference.kind} ${reference.name}`,
+      );
     }
     const sealed = seal(plain, publicKey);
     plain.fill(0);
@@ -93,7 +95,8 @@ async function readOne(
       if (reference.optional) return ok(undefined);
       return err(`${reference.kind} ${namespace}/${reference.name}, which the template refers to, does not exist`);
     }
-    if (isForbidden(error)) return err(`the hub may not read ${reference.kind} ${namespace}/${reference.name}, which the template refers to`);
+    if (isForbidden(error))
+      return err(`the hub may not read ${reference.kind} ${namespace}/${reference.name}, which the template refers to`);
     throw error;
   }
 }

@@ -85,7 +85,11 @@ async function issue(
   trustBundle: readonly string[],
   deps: AuthorityStoreDeps,
 ): Promise<{ readonly certificatePem: string; readonly keyPem: string; readonly trustBundlePem: string }> {
-  const pair = await authority.issueServerCertificate({ commonName: 'lumbung-hub', ...deps.serverNames, validityMs: serverValidityMs });
+  const pair = await authority.issueServerCertificate({
+    commonName: 'lumbung-hub',
+    ...deps.serverNames,
+    validityMs: serverValidityMs,
+  });
   return { ...pair, trustBundlePem: joinBundles(...trustBundle) };
 }
 
@@ -120,6 +124,9 @@ function encode(text: string): string {
 
 function decode(secret: SecretObject, key: string): string {
   const value = secret.data?.[key];
-  if (value === undefined) throw new Error(`Secret ${secret.metadata.name ?? ''} has no key ${key}; delete the Secret to make a new authority, or restore it`);
+  if (value === undefined)
+    throw new Error(
+      `Secret ${secret.metadata.name ?? ''} has no key ${key}; delete the Secret to make a new authority, or restore it`,
+    );
   return Buffer.from(value, 'base64').toString('utf8');
 }

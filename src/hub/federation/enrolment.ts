@@ -6,7 +6,11 @@
  * nothing: unknown member, wrong, ended and taken token all get one answer. The certificate carries the name, cluster UID
  * and jurisdiction of the MemberCluster, never the caller's own words about itself.
  */
-import { MEMBER_CLUSTER_RESOURCE, type MemberCluster, type MemberClusterStatus } from '../../api/v1alpha1/member-cluster.ts';
+import {
+  MEMBER_CLUSTER_RESOURCE,
+  type MemberCluster,
+  type MemberClusterStatus,
+} from '../../api/v1alpha1/member-cluster.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import { formatTimestamp, parseTimestamp } from '../../platform/clock/timestamp.ts';
 import type { KubeClient } from '../../platform/kube/kube-client.ts';
@@ -51,7 +55,15 @@ export interface EnrolmentDeps {
 }
 
 /** Why it was refused; logged and counted, not told to the caller. */
-type RefusalCause = 'UnknownMember' | 'NotInvited' | 'WrongToken' | 'TokenEnded' | 'TokenTaken' | 'BadRequest' | 'Revoked' | 'OtherCluster';
+type RefusalCause =
+  | 'UnknownMember'
+  | 'NotInvited'
+  | 'WrongToken'
+  | 'TokenEnded'
+  | 'TokenTaken'
+  | 'BadRequest'
+  | 'Revoked'
+  | 'OtherCluster';
 
 const refusedText = 'the invitation is not valid: unknown, ended or already used; ask the pool operator for a new one';
 
@@ -74,7 +86,11 @@ export async function enrol(request: EnrolmentRequest, deps: EnrolmentDeps): Pro
   const id = { trustDomain: deps.trustDomain, member: request.member, clusterUid: request.clusterUid, jurisdiction };
   const certificatePem = await issueMemberCertificate(id, csr, deps);
   deps.metrics.enrolments.inc({ result: 'Issued' });
-  deps.logger.info('member certificate issued', { member: request.member, clusterUid: request.clusterUid, jurisdiction });
+  deps.logger.info('member certificate issued', {
+    member: request.member,
+    clusterUid: request.clusterUid,
+    jurisdiction,
+  });
   return { kind: 'Issued', certificatePem, trustBundle: deps.authority.trustBundle };
 }
 
@@ -119,26 +135,45 @@ async function readCsr(pem: string): Promise<VerifiedCsr | string> {
   }
 }
 
-function checkInvitation(member: MemberCluster, request: EnrolmentRequest, csr: VerifiedCsr, nowMs: number): RefusalCause | undefined {
+function checkInvitation(
+  member: MemberCluster,
+  request: EnrolmentRequest,
+  csr: VerifiedCsr,
+  nowMs: number,
+): RefusalCause | undefined {
   const { invite, revoked } = member.spec;
   if (revoked) return 'Revoked';
   if (invite === undefined) return 'NotInvited';
   if (!equalHex(sha256Hex(request.token), invite.tokenSha256)) return 'WrongToken';
   if ((parseTimestamp(invite.expiresAt) ?? 0) <= nowMs) return 'TokenEnded';
+  return checkFirstUse(member, invite.tokenSha256, request.clusterUid, csr.publicKeyFingerprint);
+}
+
+function checkFirstUse(
+  member: MemberCluster,
+  tokenSha256: string,
+  clusterUid: string,
+  publicKey: string,
+): RefusalCause | undefined {
   const seen = member.status?.invite;
-  const usedBy = seen?.tokenSha256 === invite.tokenSha256 ? seen.usedBy : undefined;
-  if (usedBy !== undefined && usedBy !== csr.publicKeyFingerprint) return 'TokenTaken';
+  const usedBy = seen?.tokenSha256 === tokenSha256 ? seen.usedBy : undefined;
+  if (usedBy !== undefined && usedBy !== publicKey) return 'TokenTaken';
   const knownCluster = member.status?.clusterUid;
-  if (knownCluster !== undefined && knownCluster !== request.clusterUid) return 'OtherCluster';
-  return undefined;
+  return knownCluster === undefined || knownCluster === clusterUid ? undefined : 'OtherCluster';
 }
 
 /** Records who redeems the token. False: somebody else wrote the object meanwhile; the agent asks again. */
-async function bindToken(member: MemberCluster, request: EnrolmentRequest, csr: VerifiedCsr, deps: EnrolmentDeps): Promise<boolean> {
+async function bindToken(
+  member: MemberCluster,
+  request: EnrolmentRequest,
+  csr: VerifiedCsr,
+  deps: EnrolmentDeps,
+): Promise<boolean> {
   const { invite } = member.spec;
   if (invite === undefined) return false;
   const status = member.status;
-  const already = status?.invite?.tokenSha256 === invite.tokenSha256 && status.invite.usedBy === csr.publicKeyFingerprint;
+  const already =
+    status?.invite?.tokenSha256 === invite.tokenSha256 && status.invite.usedBy === csr.publicKeyFingerprint;
   if (already) return true;
   const stated = /^[A-Z]{2}$/.test(request.jurisdiction) ? { jurisdiction: request.jurisdiction } : {};
   const patch: Partial<MemberClusterStatus> = {
@@ -152,7 +187,9 @@ async function bindToken(member: MemberCluster, request: EnrolmentRequest, csr: 
   };
   const body = { metadata: { resourceVersion: member.metadata.resourceVersion }, status: patch };
   try {
-    await deps.client.mergePatch({ type: MEMBER_CLUSTER_RESOURCE, name: request.member }, body, { subresource: 'status' });
+    await deps.client.mergePatch({ type: MEMBER_CLUSTER_RESOURCE, name: request.member }, body, {
+      subresource: 'status',
+    });
     deps.logger.info('invitation redeemed', { member: request.member, address: request.address });
     // The store may still show the object without the binding: the next call sees it. Issue only after it does.
     return false;

@@ -10,7 +10,13 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { Random } from '../../platform/clock/random.ts';
 import type { MessageStream } from '../../platform/grpc/message-stream.ts';
 import { err, ok, type Result } from '../../std/result.ts';
-import type { AgentMessage, LogAgentMessage, LogHubMessage, LogRefusalReason, LogRequest } from '../../wire/session-messages.ts';
+import type {
+  AgentMessage,
+  LogAgentMessage,
+  LogHubMessage,
+  LogRefusalReason,
+  LogRequest,
+} from '../../wire/session-messages.ts';
 import type { FederationMetrics } from './federation-metrics.ts';
 import type { SessionRegistry } from './session-registry.ts';
 
@@ -64,48 +70,93 @@ export interface LogBrokerDeps {
 }
 
 export function createLogBroker(deps: LogBrokerDeps): LogBroker {
-  const waiting = new Map<string, Waiting>();
-  let active = 0;
+  return new Broker(deps);
+}
 
-  async function open(query: LogQuery, signal: AbortSignal): Promise<Result<AsyncIterable<Uint8Array>, LogFailure>> {
-    const session = deps.sessions.get(query.member);
-    if (session === undefined) return fail({ kind: 'MemberNotConnected', member: query.member });
-    if (active + waiting.size >= maxSessions) return fail({ kind: 'TooManySessions' });
-    const sessionId = deps.random.uuid();
-    const joined = await new Promise<Result<Joined, LogFailure>>((resolve) => {
-      const noAnswer = (): void => {
-        settle(err({ kind: 'NoAnswer', member: query.member }));
-      };
-      const timer = deps.clock.after(openTimeoutMs, noAnswer);
-      const settle = (result: Result<Joined, LogFailure>): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', noAnswer);
-        waiting.delete(sessionId);
-        resolve(result);
-      };
-      signal.addEventListener('abort', noAnswer, { once: true });
-      waiting.set(sessionId, { member: query.member, settle });
-      const { member: _member, ...wanted } = query;
-      const request: LogRequest = { sessionId, ...wanted };
-      if (!session.send({ kind: 'logRequest', request })) noAnswer();
-    });
-    if (!joined.ok) return fail(joined.error);
-    deps.metrics.logSessions.inc({ result: 'opened' });
-    return ok(read(joined.value, signal));
+class Broker implements LogBroker {
+  private readonly deps: LogBrokerDeps;
+  private readonly waiting = new Map<string, Waiting>();
+  private active = 0;
+
+  constructor(deps: LogBrokerDeps) {
+    this.deps = deps;
   }
 
-  function fail(failure: LogFailure): Result<never, LogFailure> {
-    deps.metrics.logSessions.inc({ result: failure.kind === 'Refused' ? failure.reason : failure.kind });
+  async open(query: LogQuery, signal: AbortSignal): Promise<Result<AsyncIterable<Uint8Array>, LogFailure>> {
+    const session = this.deps.sessions.get(query.member);
+    if (session === undefined) return this.fail({ kind: 'MemberNotConnected', member: query.member });
+    if (this.active + this.waiting.size >= maxSessions) return this.fail({ kind: 'TooManySessions' });
+    const joined = await new Promise<Result<Joined, LogFailure>>((resolve) => {
+      const sessionId = this.expect(query.member, signal, resolve);
+      const { member: _member, ...wanted } = query;
+      const request: LogRequest = { sessionId, ...wanted };
+      if (!session.send({ kind: 'logRequest', request })) {
+        this.waiting.get(sessionId)?.settle(err({ kind: 'MemberNotConnected', member: query.member }));
+      }
+    });
+    if (!joined.ok) return this.fail(joined.error);
+    this.deps.metrics.logSessions.inc({ result: 'opened' });
+    return ok(this.read(joined.value, signal));
+  }
+
+  async serve(stream: LogStream, member: MemberName): Promise<void> {
+    const rest = stream.incoming[Symbol.asyncIterator]();
+    const timer = this.deps.clock.after(openTimeoutMs, () => {
+      stream.close({ kind: 'failed', code: 'DEADLINE_EXCEEDED', message: 'no session id within 10 s' });
+    });
+    const first = await rest.next();
+    timer.cancel();
+    const wanted =
+      first.done !== true && first.value.kind === 'open' ? this.waiting.get(first.value.sessionId) : undefined;
+    if (wanted?.member !== member) {
+      this.deps.metrics.refusals.inc({ reason: 'UnknownLogSession' });
+      stream.close({ kind: 'failed', code: 'NOT_FOUND', message: 'nobody waits for this log session' });
+      return;
+    }
+    wanted.settle(ok({ stream, rest }));
+    await stream.closed;
+  }
+
+  refused(member: MemberName, message: Extract<AgentMessage, { kind: 'logRefusal' }>): void {
+    const wanted = this.waiting.get(message.sessionId);
+    if (wanted?.member !== member) return;
+    wanted.settle(err({ kind: 'Refused', reason: message.reason, message: message.message }));
+  }
+
+  /** A new session id that is waited for until it is settled, the deadline passes or the reader leaves. */
+  private expect(
+    member: MemberName,
+    signal: AbortSignal,
+    resolve: (result: Result<Joined, LogFailure>) => void,
+  ): string {
+    const sessionId = this.deps.random.uuid();
+    const noAnswer = (): void => {
+      settle(err({ kind: 'NoAnswer', member }));
+    };
+    const timer = this.deps.clock.after(openTimeoutMs, noAnswer);
+    const settle = (result: Result<Joined, LogFailure>): void => {
+      timer.cancel();
+      signal.removeEventListener('abort', noAnswer);
+      this.waiting.delete(sessionId);
+      resolve(result);
+    };
+    signal.addEventListener('abort', noAnswer, { once: true });
+    this.waiting.set(sessionId, { member, settle });
+    return sessionId;
+  }
+
+  private fail(failure: LogFailure): Result<never, LogFailure> {
+    this.deps.metrics.logSessions.inc({ result: failure.kind === 'Refused' ? failure.reason : failure.kind });
     return err(failure);
   }
 
-  async function* read(joined: Joined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  private async *read(joined: Joined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const leave = (): void => {
       joined.stream.send({ kind: 'closed' }, { lane: 'priority' });
       joined.stream.close();
     };
     signal.addEventListener('abort', leave, { once: true });
-    active += 1;
+    this.active += 1;
     let unacknowledged = 0;
     joined.stream.send({ kind: 'window', bytes: windowBytes });
     try {
@@ -120,34 +171,9 @@ export function createLogBroker(deps: LogBrokerDeps): LogBroker {
         }
       }
     } finally {
-      active -= 1;
+      this.active -= 1;
       signal.removeEventListener('abort', leave);
       leave();
     }
   }
-
-  return {
-    open,
-    serve: async (stream, member) => {
-      const rest = stream.incoming[Symbol.asyncIterator]();
-      const timer = deps.clock.after(openTimeoutMs, () => {
-        stream.close({ kind: 'failed', code: 'DEADLINE_EXCEEDED', message: 'no session id within 10 s' });
-      });
-      const first = await rest.next();
-      timer.cancel();
-      const wanted = first.done !== true && first.value.kind === 'open' ? waiting.get(first.value.sessionId) : undefined;
-      if (wanted?.member !== member) {
-        deps.metrics.refusals.inc({ reason: 'UnknownLogSession' });
-        stream.close({ kind: 'failed', code: 'NOT_FOUND', message: 'nobody waits for this log session' });
-        return;
-      }
-      wanted.settle(ok({ stream, rest }));
-      await stream.closed;
-    },
-    refused: (member, message) => {
-      const wanted = waiting.get(message.sessionId);
-      if (wanted?.member !== member) return;
-      wanted.settle(err({ kind: 'Refused', reason: message.reason, message: message.message }));
-    },
-  };
 }

@@ -72,7 +72,11 @@ export function createOutbound(deps: OutboundDeps): Outbound {
   };
 }
 
-async function withAttachments(orders: readonly RunOrder[], session: OpenSession, deps: OutboundDeps): Promise<readonly RunOrder[]> {
+async function withAttachments(
+  orders: readonly RunOrder[],
+  session: OpenSession,
+  deps: OutboundDeps,
+): Promise<readonly RunOrder[]> {
   const complete: RunOrder[] = [];
   for (const order of orders) {
     const resolved = await deps.attachments.resolve(order, session.sealingPublicKey);

@@ -65,7 +65,11 @@ export async function serveSession(stream: Stream, peer: SessionPeer, deps: Sess
   const incoming = stream.incoming[Symbol.asyncIterator]();
   const hello = await firstHello(stream, incoming, deps);
   if (hello === undefined) {
-    sayGoodbye(stream, { reason: 'Malformed', message: 'the first message must be a hello, within 10 s', retryAfterMs: 5_000 }, deps);
+    sayGoodbye(
+      stream,
+      { reason: 'Malformed', message: 'the first message must be a hello, within 10 s', retryAfterMs: 5_000 },
+      deps,
+    );
     return;
   }
   const session = openSession(stream, { member, peer, hello }, deps);
@@ -107,7 +111,11 @@ function refuseAtDoor(member: MemberName, peer: SessionPeer, deps: SessionDeps):
   return undefined;
 }
 
-async function firstHello(stream: Stream, incoming: AsyncIterator<AgentMessage>, deps: SessionDeps): Promise<Hello | undefined> {
+async function firstHello(
+  stream: Stream,
+  incoming: AsyncIterator<AgentMessage>,
+  deps: SessionDeps,
+): Promise<Hello | undefined> {
   const timer = deps.clock.after(helloTimeoutMs, () => {
     stream.close({ kind: 'failed', code: 'DEADLINE_EXCEEDED', message: 'no hello within 10 s' });
   });
@@ -158,7 +166,13 @@ function openSession(stream: Stream, opening: Opening, deps: SessionDeps): OpenS
   };
   deps.sessions.add(session);
   const { hubVersion, incarnation, reportIntervalMs } = deps;
-  const welcome = { protocolVersion: version.value, hubVersion, incarnation, term: deps.leadership.term, reportIntervalMs };
+  const welcome = {
+    protocolVersion: version.value,
+    hubVersion,
+    incarnation,
+    term: deps.leadership.term,
+    reportIntervalMs,
+  };
   session.send({ kind: 'welcome', welcome }, { lane: 'priority' });
   deps.outbound.push(member);
   return session;
@@ -216,7 +230,10 @@ class SessionLoop {
     const report = this.completed(message);
     if (report === undefined) {
       // Not taken, so it is no lease ack either: the agent sends the inventory whole.
-      this.session.send({ kind: 'reportAck', epoch, sequence: message.report.sequence, inventoryKnown: false }, { lane: 'priority' });
+      this.session.send(
+        { kind: 'reportAck', epoch, sequence: message.report.sequence, inventoryKnown: false },
+        { lane: 'priority' },
+      );
       return;
     }
     const verdict = this.deps.fleet.applyReport(member, report, this.deps.clock.read());
@@ -224,9 +241,14 @@ class SessionLoop {
     if (verdict.kind === 'stale') return;
     if (verdict.kind === 'appliedInPart') {
       this.deps.metrics.refusals.inc({ reason: 'ForeignRuns' }, verdict.foreignRuns.length);
-      this.logger.warn('report names runs that were never issued to this member', { runs: verdict.foreignRuns.slice(0, 5) });
+      this.logger.warn('report names runs that were never issued to this member', {
+        runs: verdict.foreignRuns.slice(0, 5),
+      });
     }
-    this.session.send({ kind: 'reportAck', epoch, sequence: report.sequence, inventoryKnown: true }, { lane: 'priority' });
+    this.session.send(
+      { kind: 'reportAck', epoch, sequence: report.sequence, inventoryKnown: true },
+      { lane: 'priority' },
+    );
   }
 
   /** The report with its inventory put in, and with the identity that the certificate says. Undefined: inventory unknown. */

@@ -42,7 +42,8 @@ interface Target {
 }
 
 export async function answerSubresource(request: AggregatedRequest, deps: SubresourceDeps): Promise<AggregatedAnswer> {
-  if (request.method !== 'GET') return problem(405, 'MethodNotAllowed', `${request.method} is not allowed here; only GET is`);
+  if (request.method !== 'GET')
+    return problem(405, 'MethodNotAllowed', `${request.method} is not allowed here; only GET is`);
   const discovery = discover(request.path);
   if (discovery !== undefined) return { status: 200, contentType: json, body: JSON.stringify(discovery) };
   const target = targetOf(request.path);
@@ -53,7 +54,9 @@ export async function answerSubresource(request: AggregatedRequest, deps: Subres
       return answerLog(request, target, deps);
     case 'explain': {
       const report = deps.explain(target.namespace, target.name);
-      return report === undefined ? noSuchJob(target) : { status: 200, contentType: json, body: JSON.stringify(report) };
+      return report === undefined
+        ? noSuchJob(target)
+        : { status: 200, contentType: json, body: JSON.stringify(report) };
     }
     default:
       return { status: 200, contentType: json, body: JSON.stringify(deps.orphans()) };
@@ -81,10 +84,12 @@ function discover(path: string): unknown {
 
 function targetOf(path: string): Target | undefined {
   const rest = path.startsWith(`${root}/${version}/`) ? path.slice(root.length + version.length + 2).split('/') : [];
-  if (rest.length === 1 && rest[0] === 'orphans') return { resource: 'orphans', subresource: '', namespace: '', name: '' };
+  if (rest.length === 1 && rest[0] === 'orphans')
+    return { resource: 'orphans', subresource: '', namespace: '', name: '' };
   const [namespaces, namespace, resource, name, subresource, ...more] = rest;
   if (namespaces !== 'namespaces' || resource !== 'computejobs' || more.length > 0) return undefined;
-  if (namespace === undefined || name === undefined || (subresource !== 'log' && subresource !== 'explain')) return undefined;
+  if (namespace === undefined || name === undefined || (subresource !== 'log' && subresource !== 'explain'))
+    return undefined;
   return { resource, subresource, namespace: decodeURIComponent(namespace), name: decodeURIComponent(name) };
 }
 
@@ -100,7 +105,10 @@ async function allowed(request: AggregatedRequest, target: Target, client: KubeC
       resourceAttributes: { group: SUBRESOURCE_GROUP, version, resource, subresource, namespace, name, verb: 'get' },
     },
   };
-  const answer = await client.create<KubeObject & { readonly status?: { readonly allowed?: boolean } }>(subjectAccessReviews, review);
+  const answer = await client.create<KubeObject & { readonly status?: { readonly allowed?: boolean } }>(
+    subjectAccessReviews,
+    review,
+  );
   return answer.status?.allowed === true;
 }
 
@@ -136,7 +144,8 @@ function readLogQuery(request: AggregatedRequest): AskedLog | string {
     const text = request.query.get(field);
     if (text === null) continue;
     const value = Number(text);
-    if (!/^\d{1,9}$/.test(text) || !Number.isSafeInteger(value)) return `${field}: ${JSON.stringify(text)} is not a whole number of 0 or more`;
+    if (!/^\d{1,9}$/.test(text) || !Number.isSafeInteger(value))
+      return `${field}: ${JSON.stringify(text)} is not a whole number of 0 or more`;
     numbers[field] = value;
   }
   const { worker = 0, attempt, tailLines, sinceSeconds } = numbers;
@@ -151,12 +160,22 @@ function readLogQuery(request: AggregatedRequest): AskedLog | string {
   };
 }
 
-const statusOfRefusal = { ForbiddenByOwner: 403, NotFound: 404, Expired: 410, NotStarted: 409, TooManySessions: 429 } as const;
+const statusOfRefusal = {
+  ForbiddenByOwner: 403,
+  NotFound: 404,
+  Expired: 410,
+  NotStarted: 409,
+  TooManySessions: 429,
+} as const;
 
 function logProblem(failure: LogFailure): AggregatedAnswer {
   switch (failure.kind) {
     case 'MemberNotConnected':
-      return problem(503, 'ServiceUnavailable', `member ${failure.member}, where the log is, is not connected to the hub`);
+      return problem(
+        503,
+        'ServiceUnavailable',
+        `member ${failure.member}, where the log is, is not connected to the hub`,
+      );
     case 'NoAnswer':
       return problem(504, 'Timeout', `member ${failure.member} did not answer within 10 s`);
     case 'TooManySessions':
@@ -167,7 +186,11 @@ function logProblem(failure: LogFailure): AggregatedAnswer {
 }
 
 function noSuchJob(target: Target): AggregatedAnswer {
-  return problem(404, 'NotFound', `computejobs.lumbung.dev "${target.name}" not found in namespace "${target.namespace}"`);
+  return problem(
+    404,
+    'NotFound',
+    `computejobs.lumbung.dev "${target.name}" not found in namespace "${target.namespace}"`,
+  );
 }
 
 function problem(status: number, reason: string, message: string): AggregatedAnswer {
