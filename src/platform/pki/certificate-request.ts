@@ -1,4 +1,15 @@
-/** Making and checking certificate signing requests: signatures; the body follows. */
+/**
+ * Making and checking certificate signing requests.
+ *
+ * Invariants: a request counts only if its own key signed it, the key is of a kind we issue for, and the text is small;
+ * names asked for beyond the common name are ignored, because who one is, is decided by who accepted the member.
+ */
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { sha256Hex } from './digest.ts';
+import { decodeOnePem, encodePem } from './pem.ts';
+import { PkiError } from './pki-error.ts';
+import { keyAlgorithm, signingAlgorithm, webcrypto, x509 } from './x509-library.ts';
+
 export interface KeyAndCsr {
   /** PKCS #8 PEM; never leaves the host. */
   readonly keyPem: string;
@@ -13,10 +24,87 @@ export interface VerifiedCsr {
   readonly publicKeyFingerprint: string;
 }
 
+const csrLabel = 'CERTIFICATE REQUEST';
+const keyLabel = 'PRIVATE KEY';
+const longestCsr = 16 * 1024;
+const allowedCurves: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1']);
+
 /** A P-256 key and a request for it. With `keyPem`, a request for that key instead of a new one. */
-export declare function createKeyAndCsr(request: {
-  readonly commonName: string;
-  readonly keyPem?: string;
-}): Promise<KeyAndCsr>;
+export async function createKeyAndCsr(request: { readonly commonName: string; readonly keyPem?: string }): Promise<KeyAndCsr> {
+  const keys = request.keyPem === undefined ? await generateKeys() : await importKeys(request.keyPem);
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [request.commonName] }],
+    keys,
+    signingAlgorithm,
+  });
+  return { keyPem: await exportKeyPem(keys.privateKey), csrPem: encodePem(new Uint8Array(csr.rawData), csrLabel) };
+}
+
 /** Throws PkiError unless the request is well-formed, at most 16 KiB, P-256 or P-384, and signed by its own key. */
-export declare function verifyCsr(csrPem: string): Promise<VerifiedCsr>;
+export async function verifyCsr(csrPem: string): Promise<VerifiedCsr> {
+  if (csrPem.length > longestCsr) {
+    throw new PkiError('Malformed', `CSR of ${csrPem.length} characters, at most ${longestCsr} are allowed`);
+  }
+  const csr = readCsr(decodeOnePem(csrPem, csrLabel, 'CSR'));
+  const publicKeySpki = new Uint8Array(csr.publicKey.rawData);
+  requireAllowedKey(publicKeySpki);
+  if (!(await signedByItself(csr))) throw new PkiError('BadSignature', 'CSR: not signed by the key that it asks for');
+  return {
+    commonName: csr.subjectName.getField('CN')[0] ?? '',
+    publicKeySpki,
+    publicKeyFingerprint: sha256Hex(publicKeySpki),
+  };
+}
+
+/** Throws PkiError `UnsupportedKey` unless the key is on P-256 or P-384. */
+export function requireAllowedKey(spki: Uint8Array): void {
+  let curve: string | undefined;
+  try {
+    const key = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    curve = key.asymmetricKeyDetails?.namedCurve;
+  } catch {
+    throw new PkiError('Malformed', 'public key: the DER cannot be read');
+  }
+  if (curve === undefined || !allowedCurves.has(curve)) {
+    throw new PkiError('UnsupportedKey', `public key: ${curve ?? 'not an elliptic curve'}; P-256 and P-384 are allowed`);
+  }
+}
+
+export async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(keyAlgorithm, true, ['sign', 'verify']);
+}
+
+/** Both halves of a P-256 key in PKCS #8 PEM. Throws PkiError. */
+export async function importKeys(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
+  const der = decodeOnePem(keyPem, keyLabel, 'private key');
+  try {
+    const privateKey = await webcrypto.subtle.importKey('pkcs8', der, keyAlgorithm, true, ['sign']);
+    const publicDer = createPublicKey(createPrivateKey(keyPem)).export({ format: 'der', type: 'spki' });
+    const publicKey = await webcrypto.subtle.importKey('spki', publicDer, keyAlgorithm, true, ['verify']);
+    return { privateKey, publicKey };
+  } catch {
+    // The library's message may describe the key; what matters to the reader is which kind we take.
+    throw new PkiError('UnsupportedKey', 'private key: not a P-256 key in PKCS #8');
+  }
+}
+
+export async function exportKeyPem(key: webcrypto.CryptoKey): Promise<string> {
+  return encodePem(new Uint8Array(await webcrypto.subtle.exportKey('pkcs8', key)), keyLabel);
+}
+
+function readCsr(der: Uint8Array): x509.Pkcs10CertificateRequest {
+  try {
+    return new x509.Pkcs10CertificateRequest(Uint8Array.from(der));
+  } catch {
+    throw new PkiError('Malformed', 'CSR: the DER cannot be read');
+  }
+}
+
+async function signedByItself(csr: x509.Pkcs10CertificateRequest): Promise<boolean> {
+  try {
+    return await csr.verify();
+  } catch {
+    // An algorithm or encoding that cannot even be tried is not a valid signature.
+    return false;
+  }
+}

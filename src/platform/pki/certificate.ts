@@ -1,4 +1,16 @@
-/** Reading and checking certificates and bundles: signatures; the body follows. */
+/**
+ * Reading certificates and bundles, and checking who issued them.
+ *
+ * Invariants: names come from the parsed extension, never from a printed form; fingerprints are SHA-256 in lower-case hex; a
+ * certificate counts as issued by an authority only if the signature, the names and the validity of both hold. Leaves out
+ * revocation, which is the hub's list.
+ */
+import { X509Certificate } from 'node:crypto';
+import { sha256Hex } from './digest.ts';
+import { decodePem, encodePem } from './pem.ts';
+import { PkiError } from './pki-error.ts';
+import { x509 } from './x509-library.ts';
+
 export interface CertificateInfo {
   readonly commonName: string;
   readonly uris: readonly string[];
@@ -13,18 +25,97 @@ export interface CertificateInfo {
   /** SHA-256 of the SubjectPublicKeyInfo, 64 lower-case hex digits. */
   readonly publicKeyFingerprint: string;
   readonly isAuthority: boolean;
+  /** This certificate alone, with a trailing newline. */
   readonly pem: string;
 }
 
+const label = 'CERTIFICATE';
+
 /** First certificate of a PEM text, or a DER. Throws PkiError `Malformed`. */
-export declare function parseCertificate(certificate: string | Uint8Array): CertificateInfo;
-/** Every certificate of a PEM bundle, in order. */
-export declare function parseBundle(bundlePem: string): readonly CertificateInfo[];
-/** Joins PEM texts with the newline that OpenSSL needs between them, each certificate once. */
-export declare function joinBundles(...pems: readonly string[]): string;
-/** Throws PkiError unless `certificate` was signed by an authority of the bundle and is valid at `nowMs`. */
-export declare function verifyIssuedBy(
-  certificate: string | Uint8Array,
-  bundlePem: string,
-  nowMs: number,
-): CertificateInfo;
+export function parseCertificate(certificate: string | Uint8Array): CertificateInfo {
+  return infoOf(derOf(certificate));
+}
+
+/** Every certificate of a PEM bundle, in order. Throws PkiError `Malformed` if there is none. */
+export function parseBundle(bundlePem: string): readonly CertificateInfo[] {
+  const ders = decodePem(bundlePem, label);
+  if (ders.length === 0) throw new PkiError('Malformed', 'trust bundle: no PEM block CERTIFICATE');
+  return ders.map(infoOf);
+}
+
+/** Joins PEM texts with the newline that OpenSSL needs between them, each certificate once, first mention first. */
+export function joinBundles(...pems: readonly string[]): string {
+  const blocks = new Set<string>();
+  for (const pem of pems) for (const der of decodePem(pem, label)) blocks.add(encodePem(der, label));
+  return [...blocks].join('');
+}
+
+/**
+ * The parsed certificate, if an authority of the bundle signed it and both are valid at `nowMs`. Throws PkiError
+ * `UnknownAuthority` or `OutsideValidity`.
+ */
+export function verifyIssuedBy(certificate: string | Uint8Array, bundlePem: string, nowMs: number): CertificateInfo {
+  const der = derOf(certificate);
+  const info = infoOf(der);
+  const leaf = new X509Certificate(der);
+  const issuer = parseBundle(bundlePem).find((authority) => isIssuer(authority, leaf));
+  if (issuer === undefined) {
+    throw new PkiError('UnknownAuthority', `certificate ${info.commonName}: not issued by an authority of the trust bundle`);
+  }
+  requireValid(info, nowMs);
+  requireValid(issuer, nowMs);
+  return info;
+}
+
+/** Whether `authority` is a CA that named and signed `leaf`. */
+export function isIssuer(authority: CertificateInfo, leaf: X509Certificate): boolean {
+  if (!authority.isAuthority) return false;
+  const issuer = new X509Certificate(authority.pem);
+  return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
+}
+
+/** Throws PkiError `OutsideValidity` unless `nowMs` lies within the certificate's validity. */
+export function requireValid(info: CertificateInfo, nowMs: number): void {
+  if (nowMs >= info.notBeforeMs && nowMs <= info.notAfterMs) return;
+  const when = nowMs < info.notBeforeMs ? `not valid before ${isoOf(info.notBeforeMs)}` : `expired ${isoOf(info.notAfterMs)}`;
+  throw new PkiError('OutsideValidity', `certificate ${info.commonName}: ${when}`);
+}
+
+function derOf(certificate: string | Uint8Array): Uint8Array {
+  if (typeof certificate !== 'string') return certificate;
+  const [der] = decodePem(certificate, label);
+  if (der === undefined) throw new PkiError('Malformed', 'certificate: no PEM block CERTIFICATE');
+  return der;
+}
+
+function infoOf(der: Uint8Array): CertificateInfo {
+  try {
+    return readInfo(new x509.X509Certificate(Uint8Array.from(der)), der);
+  } catch (error) {
+    if (error instanceof PkiError) throw error;
+    throw new PkiError('Malformed', 'certificate: the DER cannot be read');
+  }
+}
+
+function readInfo(certificate: x509.X509Certificate, der: Uint8Array): CertificateInfo {
+  const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
+  const ofType = (type: x509.GeneralNameType): string[] =>
+    names.filter((name) => name.type === type).map((name) => name.value);
+  return {
+    commonName: certificate.subjectName.getField('CN')[0] ?? '',
+    uris: ofType('url'),
+    dnsNames: ofType('dns'),
+    ipAddresses: ofType('ip'),
+    notBeforeMs: certificate.notBefore.getTime(),
+    notAfterMs: certificate.notAfter.getTime(),
+    serial: certificate.serialNumber.toLowerCase(),
+    fingerprint: sha256Hex(der),
+    publicKeyFingerprint: sha256Hex(new Uint8Array(certificate.publicKey.rawData)),
+    isAuthority: certificate.getExtension(x509.BasicConstraintsExtension)?.ca === true,
+    pem: encodePem(der, label),
+  };
+}
+
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
