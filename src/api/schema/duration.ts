@@ -1,27 +1,20 @@
 /**
- * Durations as the API writes them: whole hours, minutes and seconds (`1h30m`, `45s`), a subset of Go's form, so that CEL's
- * `duration()` reads the same number. Leaves out fractions and milliseconds: nothing in the API is that fine.
+ * Durations as the API writes them: whole hours, minutes and seconds in this order (`1h30m`, `45s`), a part of what core
+ * reads and of Go's form, so that CEL's `duration()` gives the same number. Leaves out milliseconds: nothing in the API is
+ * that fine.
  */
+import { formatDurationMs, parseDurationMs } from '../../core/model/duration.ts';
 
-const DURATION_FORM = /^(?:[0-9]{1,6}[hms])+$/;
-const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
+const WHOLE_SECONDS = /^(?=.)(?:[0-9]{1,6}h)?(?:[0-9]{1,6}m)?(?:[0-9]{1,6}s)?$/;
 
 /** Whole seconds of a duration such as `1h30m`; undefined when the text is not one. */
 export function parseDurationSeconds(value: string): number | undefined {
-  if (!DURATION_FORM.test(value)) return undefined;
-  let seconds = 0;
-  for (const [, amount, unit] of value.matchAll(/([0-9]+)([hms])/g)) {
-    seconds += Number(amount) * (SECONDS_OF_UNIT[unit ?? ''] ?? 0);
-  }
-  return seconds;
+  if (!WHOLE_SECONDS.test(value)) return undefined;
+  const parsed = parseDurationMs(value);
+  return parsed.ok ? parsed.value / 1000 : undefined;
 }
 
-/** The shortest form of whole seconds: 5400 is `1h30m`, 0 is `0s`. */
+/** The shortest form of whole seconds: 5400 is `1h30m`, 0 is `0s`. Throws RangeError on anything but a non-negative integer. */
 export function formatDurationSeconds(seconds: number): string {
-  const parts = [
-    { amount: Math.floor(seconds / 3600), unit: 'h' },
-    { amount: Math.floor((seconds % 3600) / 60), unit: 'm' },
-    { amount: seconds % 60, unit: 's' },
-  ].filter((part) => part.amount > 0);
-  return parts.length === 0 ? '0s' : parts.map((part) => `${String(part.amount)}${part.unit}`).join('');
+  return formatDurationMs(seconds * 1000);
 }

@@ -33,7 +33,7 @@ const JURISDICTION_PATTERN = /^[A-Z]{2}$/;
 /** Non-negative Kubernetes quantity. */
 export const QUANTITY_PATTERN =
   /^[0-9]{1,15}(\.[0-9]{1,9})?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]{1,2})?$/;
-const DURATION_PATTERN = /^([0-9]{1,6}(h|m|s))+$/;
+const DURATION_PATTERN = /^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/;
 const TIMESTAMP_PATTERN = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})$/;
 const SHA256_PATTERN = /^[0-9a-f]{64}$/;
 
@@ -198,8 +198,9 @@ export function mapOf<S extends z.ZodType>(description: string, value: S, max: n
     .meta({ description, maxProperties: max });
 }
 
-export function stringMap(description: string, max = 64): z.ZodRecord<z.ZodString, z.ZodString> {
-  return mapOf(description, z.string().max(4096), max);
+/** Labels: values of at most 63 characters. */
+export function labelMap(description: string, max = 64): z.ZodRecord<z.ZodString, z.ZodString> {
+  return mapOf(description, z.string().max(63), max);
 }
 
 /** An object whose fields are all known here: the API server prunes the rest, the decoder drops it. */

@@ -3,7 +3,7 @@
  * One definition each, so that a run reads the same on the hub and on the member.
  */
 import { z } from 'zod';
-import { choice, count, counter, integer, list, object, stringMap, text, timestamp, withRules } from './fields.ts';
+import { choice, count, counter, integer, list, object, labelMap, text, timestamp, withRules } from './fields.ts';
 
 /** Kubernetes label value, `metadata.labels` side. */
 const LABEL_KEY = { min: 1, max: 317 } as const;
@@ -64,7 +64,7 @@ const selectorExpression = withRules(
 );
 
 const selector = z.object({
-  matchLabels: z.exactOptional(stringMap('Labels that must all be present with exactly these values.', 32)),
+  matchLabels: z.exactOptional(labelMap('Labels that must all be present with exactly these values.', 32)),
   matchExpressions: z.exactOptional(list('Expressions that must all hold.', selectorExpression, { max: 16 })),
 });
 

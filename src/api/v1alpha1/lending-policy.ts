@@ -17,7 +17,7 @@ import {
   list,
   object,
   quantity,
-  stringMap,
+  labelMap,
   text,
   withRules,
 } from '../schema/fields.ts';
@@ -114,7 +114,7 @@ const egressDefault = { allowPrivateRanges: false, allow: [] };
 
 export const lendingPolicySpec = object('What the owner lends, to whom, when and how.', {
   paused: flag('True: all guests end within reclaimGrace and nothing is lent.').default(false),
-  nodeSelector: stringMap('Labels of the nodes that are lent; empty means every node with GPUs.').default({}),
+  nodeSelector: labelMap('Labels of the nodes that are lent; empty means every node with GPUs.').default({}),
   tolerations: tolerations.default([]),
   runtimeClassName: z.exactOptional(
     labelName("RuntimeClass of every guest pod, such as one with a sandboxed runtime. Absent: the cluster's default."),

@@ -4,22 +4,42 @@
  * Invariant: no container names a GPU resource itself.
  */
 import { z } from 'zod';
-import { labelName, list, mapOf, openObject, quantity, stringMap, text, withRules } from '../schema/fields.ts';
+import { labelName, list, mapOf, openObject, quantity, labelMap, text, withRules } from '../schema/fields.ts';
 import type { DeepReadonly } from '../schema/kube-object.ts';
 
-/** Beginnings of extended resource names that stand for GPUs or shares of them. */
-export const GPU_RESOURCE_PREFIXES = ['nvidia.com/gpu', 'nvidia.com/mig-', 'amd.com/gpu', 'gpu.intel.com/'] as const;
+/** Extended resources that stand for GPUs or parts of them, as core/model/gpu knows them, in a form that CEL computes cheaply. */
+const GPU_RESOURCES = {
+  names: ['nvidia.com/gpu', 'nvidia.com/pgpu', 'amd.com/gpu'],
+  prefixes: [
+    'nvidia.com/gpu.',
+    'nvidia.com/pgpu.',
+    'nvidia.com/mig-',
+    'amd.com/gpu.',
+    'amd.com/spx_nps',
+    'amd.com/dpx_nps',
+    'amd.com/tpx_nps',
+    'amd.com/qpx_nps',
+    'amd.com/cpx_nps',
+    'gpu.intel.com/',
+  ],
+} as const;
 
-export function isGpuResource(name: string): boolean {
-  return GPU_RESOURCE_PREFIXES.some((prefix) => name.startsWith(prefix));
+/** Whether the API refuses the name in a template. What this list misses the hub's own reader of templates refuses. */
+export function isRefusedResource(name: string): boolean {
+  return GPU_RESOURCES.names.some((gpu) => gpu === name) || GPU_RESOURCES.prefixes.some((gpu) => name.startsWith(gpu));
 }
+
+const NAMES_NO_GPU = [
+  `!(name in [${GPU_RESOURCES.names.map((name) => `'${name}'`).join(', ')}])`,
+  ...GPU_RESOURCES.prefixes.map((prefix) => `!name.startsWith('${prefix}')`),
+].join(' && ');
 
 function resourceList(description: string) {
   return withRules(mapOf(description, quantity('Amount of one resource.'), 32), [
     {
-      rule: `self.all(name, !(${GPU_RESOURCE_PREFIXES.map((prefix) => `name.startsWith('${prefix}')`).join(' || ')}))`,
+      rule: `self.all(name, ${NAMES_NO_GPU})`,
       message: 'must not name a GPU resource: GPUs are requested by spec.gpusPerWorker',
-      holds: (resources) => !Object.keys(resources).some(isGpuResource),
+      holds: (resources) => !Object.keys(resources).some(isRefusedResource),
     },
   ]);
 }
@@ -56,8 +76,8 @@ export const podTemplate = openObject(
   {
     metadata: z.exactOptional(
       openObject('Labels and annotations of the pods.', {
-        labels: z.exactOptional(stringMap('Labels of the pods.')),
-        annotations: z.exactOptional(stringMap('Annotations of the pods.')),
+        labels: z.exactOptional(labelMap('Labels of the pods.')),
+        annotations: z.exactOptional(mapOf('Annotations of the pods.', z.string().max(262_144), 64)),
       }),
     ),
     spec: openObject('The pod, as in Kubernetes. Fields not listed here are kept; the member may refuse them.', {
