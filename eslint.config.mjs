@@ -45,7 +45,7 @@ export default tseslint.config(
   { files: ['src/platform/kube/**/*.ts', 'src/api/**/*.ts'], rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' } },
   { files: ['src/cli/**/*.ts', 'src/bin/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts'], rules: { 'no-console': 'off' } },
   {
-    files: ['test/**/*.ts', 'scripts/**/*.ts', 'vitest.config.ts'],
+    files: ['test/**/*.ts', 'scripts/**/*.ts', 'vitest*.config.ts'],
     rules: {
       'max-lines-per-function': 'off',
       'max-lines': 'off',
