@@ -89,7 +89,7 @@ function integerFormat(schema: Json): Json {
 function convertMap(additional: unknown, path: string): Json {
   // A zod object that keeps unknown fields says `{}`; its own metadata says that it preserves them.
   if (additional === undefined || (isJson(additional) && Object.keys(additional).length === 0)) return {};
-  if (!isJson(additional)) return refuse(path, `additionalProperties ${String(additional)}`);
+  if (!isJson(additional)) return refuse(path, 'additionalProperties that is no schema');
   return { additionalProperties: convert(additional, `${path}.*`) };
 }
 
