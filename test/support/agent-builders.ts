@@ -73,3 +73,108 @@ export function anOrder(shape: OrderShape = {}): RunOrder {
     attachments: [],
   };
 }
+
+export interface PodShape {
+  readonly uid?: string;
+  readonly namespace?: string;
+  readonly node?: string;
+  readonly gpus?: number;
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly phase?: string;
+  readonly run?: readonly [uid: string, fence: number];
+  readonly priority?: number;
+  readonly nominated?: string;
+  readonly gated?: boolean;
+  readonly terminating?: boolean;
+  readonly unschedulable?: boolean;
+  readonly preempted?: boolean;
+  readonly spec?: Record<string, unknown>;
+}
+
+/** A raw pod as an API server would give it. */
+export function aRawPod(name: string, shape: PodShape = {}): KubeObject {
+  const labels =
+    shape.run === undefined
+      ? { app: 'owner' }
+      : { 'lumbung.dev/guest': 'true', 'lumbung.dev/job-uid': shape.run[0], 'lumbung.dev/fence': String(shape.run[1]) };
+  const requests = {
+    ...(shape.gpus === undefined ? {} : { 'nvidia.com/gpu': String(shape.gpus) }),
+    ...(shape.cpu === undefined ? {} : { cpu: shape.cpu }),
+    ...(shape.memory === undefined ? {} : { memory: shape.memory }),
+  };
+  const conditions = [
+    ...(shape.unschedulable === true
+      ? [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/1 nodes are available' }]
+      : []),
+    ...(shape.preempted === true
+      ? [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', message: '' }]
+      : []),
+  ];
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: shape.namespace ?? 'owner-ns',
+      uid: shape.uid ?? `uid-${name}`,
+      labels,
+      ...(shape.terminating === true ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
+    },
+    spec: {
+      containers: [{ name: 'main', image: 'x', resources: { requests } }],
+      ...(shape.node === undefined ? {} : { nodeName: shape.node }),
+      ...(shape.priority === undefined ? {} : { priority: shape.priority }),
+      ...(shape.gated === true ? { schedulingGates: [{ name: 'x.example/gate' }] } : {}),
+      ...shape.spec,
+    },
+    status: {
+      phase: shape.phase ?? (shape.node === undefined ? 'Pending' : 'Running'),
+      conditions,
+      ...(shape.nominated === undefined ? {} : { nominatedNodeName: shape.nominated }),
+    },
+  } as KubeObject;
+}
+
+export interface NodeShape {
+  readonly gpus?: number;
+  readonly healthyGpus?: number;
+  readonly cpu?: string;
+  readonly memory?: string;
+  readonly pods?: string;
+  readonly product?: string;
+  readonly labels?: Record<string, string>;
+  readonly taints?: readonly Record<string, string>[];
+  readonly ready?: boolean;
+  readonly cordoned?: boolean;
+}
+
+/** A raw node with NVIDIA GPUs. */
+export function aRawNode(name: string, shape: NodeShape = {}): KubeObject {
+  const gpus = shape.gpus ?? 8;
+  const rest = { cpu: shape.cpu ?? '64', memory: shape.memory ?? '512Gi', pods: shape.pods ?? '110' };
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name,
+      uid: `uid-${name}`,
+      labels: {
+        'kubernetes.io/hostname': name,
+        'kubernetes.io/arch': 'amd64',
+        'nvidia.com/gpu.product': shape.product ?? 'NVIDIA-H100-80GB-HBM3',
+        'owner.example/secret-project': 'yes',
+        ...shape.labels,
+      },
+    },
+    spec: {
+      ...(shape.cordoned === true ? { unschedulable: true } : {}),
+      ...(shape.taints === undefined ? {} : { taints: shape.taints }),
+    },
+    status: {
+      capacity: gpus === 0 ? rest : { ...rest, 'nvidia.com/gpu': String(gpus) },
+      allocatable: gpus === 0 ? rest : { ...rest, 'nvidia.com/gpu': String(shape.healthyGpus ?? gpus) },
+      conditions: [{ type: 'Ready', status: (shape.ready ?? true) ? 'True' : 'Unknown' }],
+    },
+  } as KubeObject;
+}

@@ -37,7 +37,11 @@ export interface InventoryReader {
    * Fits the *whole* gang against the live cache, the hub's choice first, then other nodes of the same class.
    * `bookings` are those of the other runs.
    */
-  refit(order: RunOrder, perWorker: Resources, bookings: readonly Booking[]): Result<readonly NodeShare[], RefitShortage>;
+  refit(
+    order: RunOrder,
+    perWorker: Resources,
+    bookings: readonly Booking[],
+  ): Result<readonly NodeShare[], RefitShortage>;
   /** Runs with pods on nodes that are not ready or gone; the keeper reports them Unknown. */
   unreachableNodes(): ReadonlySet<string>;
   /** Called (coalesced by the caller) whenever `report` might give something else. Returns the unsubscribe. */
