@@ -99,7 +99,10 @@ export async function loadAuthority(pair: KeyPair, deps: PkiDeps): Promise<Autho
   const spki = await webcrypto.subtle.exportKey('spki', keys.publicKey);
   const wanted = new X509Certificate(info.pem).publicKey.export({ format: 'der', type: 'spki' });
   if (!Buffer.from(spki).equals(wanted)) {
-    throw new PkiError('BadSignature', `authority ${info.commonName}: the private key does not belong to the certificate`);
+    throw new PkiError(
+      'BadSignature',
+      `authority ${info.commonName}: the private key does not belong to the certificate`,
+    );
   }
   const certificate = new x509.X509Certificate(info.pem);
   return authorityOf({ keys, certificate, info, keyPem: pair.keyPem }, deps);

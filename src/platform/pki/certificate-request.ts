@@ -30,7 +30,10 @@ const longestCsr = 16 * 1024;
 const allowedCurves: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1']);
 
 /** A P-256 key and a request for it. With `keyPem`, a request for that key instead of a new one. */
-export async function createKeyAndCsr(request: { readonly commonName: string; readonly keyPem?: string }): Promise<KeyAndCsr> {
+export async function createKeyAndCsr(request: {
+  readonly commonName: string;
+  readonly keyPem?: string;
+}): Promise<KeyAndCsr> {
   const keys = request.keyPem === undefined ? await generateKeys() : await importKeys(request.keyPem);
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [request.commonName] }],
@@ -66,7 +69,10 @@ export function requireAllowedKey(spki: Uint8Array): void {
     throw new PkiError('Malformed', 'public key: the DER cannot be read');
   }
   if (curve === undefined || !allowedCurves.has(curve)) {
-    throw new PkiError('UnsupportedKey', `public key: ${curve ?? 'not an elliptic curve'}; P-256 and P-384 are allowed`);
+    throw new PkiError(
+      'UnsupportedKey',
+      `public key: ${curve ?? 'not an elliptic curve'}; P-256 and P-384 are allowed`,
+    );
   }
 }
 

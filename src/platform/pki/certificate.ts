@@ -60,7 +60,10 @@ export function verifyIssuedBy(certificate: string | Uint8Array, bundlePem: stri
   const leaf = new X509Certificate(der);
   const issuer = parseBundle(bundlePem).find((authority) => isIssuer(authority, leaf));
   if (issuer === undefined) {
-    throw new PkiError('UnknownAuthority', `certificate ${info.commonName}: not issued by an authority of the trust bundle`);
+    throw new PkiError(
+      'UnknownAuthority',
+      `certificate ${info.commonName}: not issued by an authority of the trust bundle`,
+    );
   }
   requireValid(info, nowMs);
   requireValid(issuer, nowMs);
@@ -77,7 +80,8 @@ export function isIssuer(authority: CertificateInfo, leaf: X509Certificate): boo
 /** Throws PkiError `OutsideValidity` unless `nowMs` lies within the certificate's validity. */
 export function requireValid(info: CertificateInfo, nowMs: number): void {
   if (nowMs >= info.notBeforeMs && nowMs <= info.notAfterMs) return;
-  const when = nowMs < info.notBeforeMs ? `not valid before ${isoOf(info.notBeforeMs)}` : `expired ${isoOf(info.notAfterMs)}`;
+  const when =
+    nowMs < info.notBeforeMs ? `not valid before ${isoOf(info.notBeforeMs)}` : `expired ${isoOf(info.notAfterMs)}`;
   throw new PkiError('OutsideValidity', `certificate ${info.commonName}: ${when}`);
 }
 

@@ -25,12 +25,16 @@ export function decodePem(pem: string, label: string): readonly Uint8Array[] {
 export function decodeOnePem(pem: string, label: string, what: string): Uint8Array {
   const [der, ...others] = decodePem(pem, label);
   if (der === undefined) throw new PkiError('Malformed', `${what}: no PEM block ${label}`);
-  if (others.length > 0) throw new PkiError('Malformed', `${what}: ${others.length + 1} PEM blocks ${label}, one is allowed`);
+  if (others.length > 0)
+    throw new PkiError('Malformed', `${what}: ${others.length + 1} PEM blocks ${label}, one is allowed`);
   return der;
 }
 
 /** PEM with 64 characters a line and a trailing newline. */
 export function encodePem(der: Uint8Array, label: string): string {
-  const lines = Buffer.from(der).toString('base64').match(/.{1,64}/g) ?? [];
+  const lines =
+    Buffer.from(der)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? [];
   return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ''].join('\n');
 }
