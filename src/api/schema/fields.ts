@@ -154,7 +154,7 @@ export function duration(
 export function quantity(description: string): z.ZodUnion<readonly [z.ZodInt, z.ZodString]> {
   const message = 'must be a quantity that is not negative, such as 40Gi, 500m or 2';
   return z
-    .union([z.int().min(0), z.string().max(32).regex(QUANTITY_PATTERN, message)], message)
+    .union([z.int(message).min(0, message), z.string().max(32, message).regex(QUANTITY_PATTERN, message)], message)
     .meta({ description, 'x-kubernetes-int-or-string': true, pattern: QUANTITY_PATTERN.source });
 }
 
