@@ -35,16 +35,16 @@ export interface GpuModel {
 
 /** Models by the short names that pools use. */
 export const gpuModels: Readonly<Record<string, GpuModel>> = {
-  'H200-141GB': { product: 'NVIDIA-H200', memoryMib: 143_771, family: 'hopper' },
+  H200: { product: 'NVIDIA-H200', memoryMib: 143_771, family: 'hopper' },
   'H100-80GB': { product: 'NVIDIA-H100-80GB-HBM3', memoryMib: 81_559, family: 'hopper' },
   'A100-80GB': { product: 'NVIDIA-A100-SXM4-80GB', memoryMib: 81_920, family: 'ampere' },
   'A100-40GB': { product: 'NVIDIA-A100-SXM4-40GB', memoryMib: 40_960, family: 'ampere' },
-  'L40S-48GB': { product: 'NVIDIA-L40S', memoryMib: 46_068, family: 'ada-lovelace' },
-  'L4-24GB': { product: 'NVIDIA-L4', memoryMib: 23_034, family: 'ada-lovelace' },
-  'A10-24GB': { product: 'NVIDIA-A10', memoryMib: 23_028, family: 'ampere' },
+  L40S: { product: 'NVIDIA-L40S', memoryMib: 46_068, family: 'ada-lovelace' },
+  L4: { product: 'NVIDIA-L4', memoryMib: 23_034, family: 'ada-lovelace' },
+  A10: { product: 'NVIDIA-A10', memoryMib: 23_028, family: 'ampere' },
   'V100-32GB': { product: 'Tesla-V100-SXM2-32GB', memoryMib: 32_768, family: 'volta' },
   'V100-16GB': { product: 'Tesla-V100-SXM2-16GB', memoryMib: 16_384, family: 'volta' },
-  'T4-16GB': { product: 'Tesla-T4', memoryMib: 15_360, family: 'turing' },
+  T4: { product: 'Tesla-T4', memoryMib: 15_360, family: 'turing' },
 };
 
 /** Name of the extended resource that boards are counted under. */

@@ -1,29 +1,10 @@
 /**
- * Kubernetes quantities as the integers that scheduling counts with.
+ * Kubernetes quantities as the integers that scheduling counts with: whole units, and CPU in thousandths.
  *
- * Invariants: rounds up as Kubernetes does, so that half a byte is never free; exact for every quantity whose result is
- * a safe integer, whatever its suffix. Leaves out writing quantities in canonical form.
+ * Invariants: rounds up as Kubernetes does, so that half a byte is never free; one grammar with the API server. Leaves out
+ * writing quantities (apiserver/schema/quantity.ts).
  */
-const suffixes: Readonly<Record<string, readonly [base: bigint, exponent: number]>> = {
-  n: [10n, -9],
-  u: [10n, -6],
-  m: [10n, -3],
-  '': [10n, 0],
-  k: [10n, 3],
-  M: [10n, 6],
-  G: [10n, 9],
-  T: [10n, 12],
-  P: [10n, 15],
-  E: [10n, 18],
-  Ki: [2n, 10],
-  Mi: [2n, 20],
-  Gi: [2n, 30],
-  Ti: [2n, 40],
-  Pi: [2n, 50],
-  Ei: [2n, 60],
-};
-
-const form = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$/;
+import { parseQuantity } from '../apiserver/schema/quantity.ts';
 
 /** A text that is no quantity; `text` is what was given. */
 export class QuantityError extends Error {
@@ -36,14 +17,17 @@ export class QuantityError extends Error {
   }
 }
 
+const nanoPerUnit = 1_000_000_000n;
+const nanoPerMilli = 1_000_000n;
+
 /** Whole units (bytes, boards, pods), rounded up. `1.5Gi` is 1610612736, `100m` is 1. */
 export function quantityUnits(quantity: string | number): number {
-  return typeof quantity === 'number' && Number.isInteger(quantity) ? quantity : scaled(String(quantity), 0);
+  return plainNumber(quantity, 1) ?? ceilDiv(quantity, nanoPerUnit);
 }
 
 /** Thousandths, rounded up; how CPU is counted. `2` is 2000, `100m` is 100. */
 export function quantityMilli(quantity: string | number): number {
-  return scaled(String(quantity), 3);
+  return plainNumber(quantity, 1000) ?? ceilDiv(quantity, nanoPerMilli);
 }
 
 /** CPU in milli, everything else in whole units: the numbers that requests and capacities are compared in. */
@@ -51,16 +35,15 @@ export function resourceAmount(resource: string, quantity: string | number): num
   return resource === 'cpu' ? quantityMilli(quantity) : quantityUnits(quantity);
 }
 
-function scaled(text: string, decimals: number): number {
-  const match = form.exec(text);
-  const whole = match?.[2] ?? '';
-  const fraction = match?.[3] ?? '';
-  if (match === null || whole + fraction === '') throw new QuantityError(text);
-  const [base, exponent] = match[4] === undefined ? (suffixes[match[5] ?? ''] ?? [10n, 0]) : [10n, Number(match[4])];
-  const digits = BigInt(whole + fraction);
-  const tens = decimals - fraction.length + (base === 10n ? exponent : 0);
-  const numerator = digits * (base === 2n ? 1n << BigInt(exponent) : 1n) * (tens > 0 ? 10n ** BigInt(tens) : 1n);
-  const denominator = tens < 0 ? 10n ** BigInt(-tens) : 1n;
-  const magnitude = Number((numerator + denominator - 1n) / denominator);
-  return match[1] === '-' ? -magnitude : magnitude;
+/** The usual case, without BigInt. */
+function plainNumber(quantity: string | number, factor: number): number | undefined {
+  return /^\d{1,12}$/.test(String(quantity)) ? Number(quantity) * factor : undefined;
+}
+
+function ceilDiv(quantity: string | number, unit: bigint): number {
+  const parsed = parseQuantity(String(quantity));
+  if (parsed === undefined) throw new QuantityError(String(quantity));
+  const { nano } = parsed;
+  const magnitude = ((nano < 0n ? -nano : nano) + unit - 1n) / unit;
+  return Number(nano < 0n ? -magnitude : magnitude);
 }

@@ -1,10 +1,6 @@
 /** Conditions of Jobs and the times in them. Decides how a condition is replaced; keeps the order in which they came. */
+import { formatTimestamp } from '../../../platform/clock/timestamp.ts';
 import type { PodCondition } from '../objects/pod.ts';
-
-/** RFC 3339 in whole seconds, as Kubernetes writes times. */
-export function isoTime(ms: number): string {
-  return new Date(Math.floor(ms / 1000) * 1000).toISOString().replace('.000Z', 'Z');
-}
 
 /** The list with `condition` in it; its transition time moves only when its status does. */
 export function setCondition(
@@ -13,7 +9,7 @@ export function setCondition(
   nowMs: number,
 ): readonly PodCondition[] {
   const old = conditions.find((other) => other.type === condition.type);
-  const now = isoTime(nowMs);
+  const now = formatTimestamp(nowMs);
   const lastTransitionTime = old?.status === condition.status ? (old.lastTransitionTime ?? now) : now;
   const next: PodCondition = { ...condition, lastProbeTime: now, lastTransitionTime };
   if (old === undefined) return [...conditions, next];

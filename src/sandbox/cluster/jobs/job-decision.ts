@@ -6,12 +6,13 @@
  * Complete and Failed are written only when no pod runs or terminates any more; SuccessCriteriaMet and FailureTarget at once.
  * Nothing is made for a Job that is suspended, being deleted or finished. Leaves out podFailurePolicy and successPolicy.
  */
+import { formatTimestamp } from '../../../platform/clock/timestamp.ts';
 import type { Job, JobStatus } from '../objects/job.ts';
 import { isJobFinished } from '../objects/job.ts';
 import { isTerminating } from '../objects/pod.ts';
 import type { Pod, PodCondition } from '../objects/pod.ts';
 import { formatIndexes, parseIndexes } from './completion-indexes.ts';
-import { isoTime, setCondition } from './job-conditions.ts';
+import { setCondition } from './job-conditions.ts';
 import { nextBackoffMs, recordFailures } from './job-memory.ts';
 import type { JobMemory } from './job-memory.ts';
 import { choosePods } from './pod-choice.ts';
@@ -74,7 +75,7 @@ export function planJob(view: JobView): JobPlan {
       ...started,
       ...liveCounts(tally, 0, remove.length),
       conditions: ended,
-      ...(quiet && verdict.kind === 'Succeeded' ? { completionTime: isoTime(view.nowMs) } : {}),
+      ...(quiet && verdict.kind === 'Succeeded' ? { completionTime: formatTimestamp(view.nowMs) } : {}),
     },
     release,
     memory,
@@ -219,10 +220,10 @@ function startOrSuspend(
     const condition = { type: 'Suspended', status: 'True', reason: 'JobSuspended', message: 'Job suspended' } as const;
     return { startTime: undefined, conditions: setCondition(conditions, condition, nowMs) };
   }
-  const startTime = job.status?.startTime ?? isoTime(nowMs);
+  const startTime = job.status?.startTime ?? formatTimestamp(nowMs);
   if (!wasSuspended) return { startTime, conditions };
   const condition = { type: 'Suspended', status: 'False', reason: 'JobResumed', message: 'Job resumed' } as const;
-  return { startTime: isoTime(nowMs), conditions: setCondition(conditions, condition, nowMs) };
+  return { startTime: formatTimestamp(nowMs), conditions: setCondition(conditions, condition, nowMs) };
 }
 
 function endConditions(
