@@ -25,7 +25,7 @@ export const JOB_CONDITION_TYPES = [
   'Suspended',
   'Stopping',
 ] as const;
-export const POOL_CONDITION_TYPES = ['Ready', 'MassExpiryGuard'] as const;
+export const POOL_CONDITION_TYPES = ['Ready', 'MembersConflict', 'MassExpiryGuard'] as const;
 export const MEMBER_CONDITION_TYPES = ['Accepted', 'Connected', 'Healthy', 'PoolAssigned'] as const;
 export const POLICY_CONDITION_TYPES = ['Valid', 'Lending', 'NetworkIsolation'] as const;
 export const GUEST_CONDITION_TYPES = ['Started', 'Running', 'Ended', 'TemplateAccepted'] as const;
@@ -62,6 +62,7 @@ export const CONDITION_REASONS = [
   // GpuPool
   'MembersReady',
   'NoMembers',
+  'NoConflict',
   'GuardActive',
   'GuardInactive',
   // MemberCluster

@@ -30,6 +30,10 @@ export const ANNOTATIONS = {
   gpuModel: 'lumbung.dev/gpu-model',
   /** What the agent clamped in the tenant's template, for people. */
   clamped: 'lumbung.dev/clamped',
+  /** GuestRun: which process of the agent made it. Only that one may go on to make the Job. */
+  startedBy: 'lumbung.dev/started-by',
+  /** Job: the run's frozen terms as JSON, so that a run can be named though its GuestRun is gone. */
+  terms: 'lumbung.dev/terms',
 } as const;
 
 export const FINALIZERS = {

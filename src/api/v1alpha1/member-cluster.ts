@@ -97,7 +97,7 @@ export const memberClusterStatus = object('What the hub observes of the member.'
     object('What the hub did with spec.declaredLost.', {
       at: timestamp('When it was declared.'),
       by: z.exactOptional(text('Who declared it.', { max: 253 })),
-      reason: text('Why.', { max: 1024 }),
+      reason: text('Why it was declared.', { max: 1024 }),
     }),
   ),
   epoch: z.exactOptional(counter('Epoch of the newest connection; older connections are rejected.')),
