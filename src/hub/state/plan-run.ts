@@ -1,0 +1,60 @@
+/**
+ * The run that a placement becomes: the next fence, with everything frozen beside it. Pure; who writes it, and that it is
+ * written before any member hears of it, is the scheduler's commit.
+ */
+import { fence, type Fence } from '../../core/model/ids.ts';
+import type { PoolRules } from '../../core/model/pool.ts';
+import type { Placement } from '../../core/scheduling/decision.ts';
+import type { HubRun } from '../../core/run/hub-run.ts';
+import type { JobReading, JobRecord } from './job-record.ts';
+import { durationMs } from './pool-rules-of.ts';
+import type { RunExtras } from './run-in-status.ts';
+
+export interface PlannedRun {
+  readonly run: HubRun;
+  readonly extras: RunExtras;
+}
+
+export interface PlanInput {
+  readonly record: JobRecord;
+  readonly reading: Extract<JobReading, { kind: 'valid' }>;
+  readonly pool: PoolRules;
+  readonly placement: Placement;
+  /** Wall clock of the hub. */
+  readonly nowMs: number;
+}
+
+/** The fence is one above the highest ever issued for the job. */
+export function planRun(input: PlanInput): PlannedRun {
+  const { record, reading, pool, placement, nowMs } = input;
+  const { spec } = reading.job;
+  return {
+    run: {
+      terms: {
+        id: { jobUid: record.uid, fence: nextFence(record.highestFence) },
+        job: record.key,
+        attempt: (record.status.attempt ?? 0) + 1,
+        pool: placement.pool,
+        tenant: placement.tenant,
+        member: placement.member,
+        workers: spec.workers,
+        gpusPerWorker: spec.gpusPerWorker,
+        gpuModel: placement.gpuModel,
+        nodes: placement.nodes,
+        lease: pool.lease,
+        onPartition: spec.onPartition,
+        maxRuntimeMs: reading.spec.maxRuntimeMs ?? pool.defaultMaxRuntimeMs,
+        startTimeoutMs: durationMs(spec.startTimeout),
+        checkpointGraceMs: durationMs(spec.checkpointGrace),
+        templateHash: reading.templateHash,
+      },
+      placedAtMs: nowMs,
+      deadlineArmed: false,
+    },
+    extras: { gpuResource: placement.gpuResource, jurisdictions: reading.spec.jurisdictions },
+  };
+}
+
+export function nextFence(highest: Fence | undefined): Fence {
+  return fence((highest ?? 0) + 1);
+}
