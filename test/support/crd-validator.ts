@@ -68,30 +68,42 @@ function evaluate(rule: string, context: Record<string, unknown>): boolean | str
   }
 }
 
+function ownRuleProblems(schema: StructuralSchema, at: { path: string; value: unknown; old: unknown }): string[] {
+  const rules = (schema['x-kubernetes-validations'] ?? []).filter(
+    // A transition rule says nothing about a value that is new.
+    ({ rule }) => !rule.includes('oldSelf') || at.old !== undefined,
+  );
+  return rules.flatMap(({ rule, message }) => {
+    const verdict = evaluate(rule, { self: celValue(schema, at.value), oldSelf: celValue(schema, at.old) });
+    if (verdict === true) return [];
+    return [`${at.path}: ${verdict === false ? message : `${message} (${verdict})`}`];
+  });
+}
+
+/** The old item of a map list is the one with the same key, as for the API server; other lists have no old items. */
+function oldItem(schema: StructuralSchema, old: unknown, item: unknown): unknown {
+  const key = schema['x-kubernetes-list-map-keys']?.[0];
+  if (key === undefined || !Array.isArray(old) || !isObject(item)) return undefined;
+  return (old as Json[]).find((one) => one[key] === item[key]);
+}
+
 function celProblems(schema: StructuralSchema, path: string, value: unknown, old: unknown): string[] {
-  const problems: string[] = [];
-  for (const { rule, message } of schema['x-kubernetes-validations'] ?? []) {
-    const isTransition = rule.includes('oldSelf');
-    if (isTransition && old === undefined) continue;
-    const verdict = evaluate(rule, { self: celValue(schema, value), oldSelf: celValue(schema, old) });
-    if (verdict !== true) problems.push(`${path}: ${verdict === false ? message : `${message} (${verdict})`}`);
-  }
+  const own = ownRuleProblems(schema, { path, value, old });
   if (Array.isArray(value)) {
-    // Items of a map list are matched by key, as the API server does; others have no old value.
-    const key = schema['x-kubernetes-list-map-keys']?.[0];
-    const oldItems = Array.isArray(old) && key !== undefined ? (old as Json[]) : [];
-    value.forEach((item, index) => {
-      const before = oldItems.find((one) => isObject(item) && key !== undefined && one[key] === item[key]);
-      if (schema.items !== undefined) problems.push(...celProblems(schema.items, `${path}[${index}]`, item, before));
-    });
-  } else if (isObject(value)) {
-    for (const [name, child] of Object.entries(value)) {
-      const known = schema.properties?.[name] ?? schema.additionalProperties;
-      if (known !== undefined)
-        problems.push(...celProblems(known, `${path}.${name}`, child, isObject(old) ? old[name] : undefined));
-    }
+    const { items } = schema;
+    if (items === undefined) return own;
+    return [
+      ...own,
+      ...value.flatMap((item, i) => celProblems(items, `${path}[${i}]`, item, oldItem(schema, old, item))),
+    ];
   }
-  return problems;
+  if (!isObject(value)) return own;
+  const before = isObject(old) ? old : {};
+  const inner = Object.entries(value).flatMap(([name, child]) => {
+    const known = schema.properties?.[name] ?? schema.additionalProperties;
+    return known === undefined ? [] : celProblems(known, `${path}.${name}`, child, before[name]);
+  });
+  return [...own, ...inner];
 }
 
 function listProblems(schema: StructuralSchema, path: string, value: unknown): string[] {
