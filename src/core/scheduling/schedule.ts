@@ -131,17 +131,24 @@ class JobClasses {
   private readonly workingSet: WorkingSet;
   private readonly pool: PoolSnapshot;
   private readonly members: readonly PoolMember[];
+  /** Images differ from job to job; they tell classes apart only where an owner looks at them. */
+  private readonly imagesMatter: boolean;
 
   constructor(workingSet: WorkingSet, pool: PoolSnapshot, members: readonly PoolMember[]) {
     this.workingSet = workingSet;
     this.pool = pool;
     this.members = members;
+    this.imagesMatter = members.some(
+      ({ snapshot }) =>
+        snapshot !== undefined && (snapshot.policy.requireDigest || snapshot.policy.imagePatterns !== undefined),
+    );
   }
 
   of(pending: PendingJob): JobClass {
     const { job, tenant, avoidMembers } = pending;
     const fitsAs = fitKey(job, this.pool.rules);
-    const goesTo = [job.workers, tenant, job.images, job.jurisdictions, job.regions, job.memberSelector, avoidMembers];
+    const images = this.imagesMatter ? job.images : [];
+    const goesTo = [job.workers, tenant, images, job.jurisdictions, job.regions, job.memberSelector, avoidMembers];
     const key = `${JSON.stringify(goesTo)} ${fitsAs}`;
     const known = this.classes.get(key);
     if (known !== undefined) return known;
