@@ -45,7 +45,7 @@ export class NodeLifecycle implements Runnable {
   private readonly subscriptions: (() => void)[] = [];
   private readonly evictions = new Map<string, Timer>();
   private readonly inFlight = new Set<Promise<void>>();
-  private running = false;
+  private readonly stopping = new AbortController();
 
   constructor(deps: NodeLifecycleDeps) {
     this.deps = deps;
@@ -53,7 +53,6 @@ export class NodeLifecycle implements Runnable {
 
   async start(signal: AbortSignal): Promise<void> {
     await Promise.all([this.deps.pods.whenSynced(signal), this.deps.nodes.whenSynced(signal)]);
-    this.running = true;
     this.subscriptions.push(
       this.deps.nodes.subscribe((event) => {
         this.onNode(event);
@@ -66,7 +65,7 @@ export class NodeLifecycle implements Runnable {
   }
 
   async stop(): Promise<void> {
-    this.running = false;
+    this.stopping.abort();
     for (const unsubscribe of this.subscriptions.splice(0)) unsubscribe();
     for (const timer of this.evictions.values()) timer.cancel();
     this.evictions.clear();
@@ -150,13 +149,13 @@ export class NodeLifecycle implements Runnable {
   }
 
   private async insist(step: () => Promise<void>): Promise<void> {
-    for (let left = 20; this.running && left > 0; left -= 1) {
+    for (let left = 20; !this.stopping.signal.aborted && left > 0; left -= 1) {
       try {
         await step();
         return;
       } catch (error) {
         this.deps.logger.warn('node lifecycle step failed, will retry', { error: String(error) });
-        await this.deps.clock.sleep(retryMs);
+        await this.deps.clock.sleep(retryMs, this.stopping.signal);
       }
     }
   }

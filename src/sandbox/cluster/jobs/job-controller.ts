@@ -108,9 +108,12 @@ export class JobController implements Runnable {
       for (const pod of this.deps.pods.byIndex(podsByJob, uidOf(job))) this.enqueueOrphan(pod);
     } else {
       this.keyOf.set(uidOf(job), key);
+      // The store was set back to an earlier moment: what we remember lies in a future that did not happen.
+      if (event.kind === 'updated' && versionOf(job) < versionOf(event.old)) this.records.delete(uidOf(job));
     }
     // Our own status writes come back here as updates; they ask for nothing new.
-    if (event.kind === 'updated' && this.records.get(uidOf(job))?.written?.metadata.resourceVersion === job.metadata.resourceVersion) return;
+    const { written } = this.records.get(uidOf(job)) ?? {};
+    if (event.kind === 'updated' && written !== undefined && versionOf(written) === versionOf(job)) return;
     this.loop.enqueue(key);
   }
 
@@ -271,8 +274,12 @@ const ownName = 'kubernetes.io/job-controller';
 /** The newer of what the watch shows and what we wrote. */
 function newer(seen: Job, written: Job | undefined): Job {
   if (written === undefined || uidOf(written) !== uidOf(seen)) return seen;
-  const ahead = Number(written.metadata.resourceVersion) > Number(seen.metadata.resourceVersion);
-  return ahead ? written : seen;
+  return versionOf(written) > versionOf(seen) ? written : seen;
+}
+
+/** Versions of the sandbox's server are numbers that grow. */
+function versionOf(job: Job): number {
+  return Number(job.metadata.resourceVersion);
 }
 
 /** As it will look once the watch shows the deletion. It may be bound by now, so it does not count as never having run. */

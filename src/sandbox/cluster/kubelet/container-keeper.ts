@@ -85,9 +85,10 @@ export class ContainerKeeper {
     return this.handle?.pid;
   }
 
-  /** Of the current attempt or, with `previous`, of the one before. */
+  /** Of the newest attempt or, with `previous`, of the one that ended before what the status shows now. */
   logOf(previous: boolean): ContainerLog | undefined {
-    return previous ? this.previousLog : this.log;
+    if (!previous) return this.log;
+    return this.state.waiting === undefined ? this.previousLog : this.log;
   }
 
   /** Says why nothing runs yet, e.g. ContainerCreating. */

@@ -39,9 +39,9 @@ export class Kubelet {
     return this.deps.link.connected;
   }
 
-  /** A pod that is bound to this node was seen. */
-  observe(pod: Pod): void {
-    if (this.connected && !this.stopped) this.take(pod, false);
+  /** A pod that is bound to this node was seen; `anew` when the server's store was set back. */
+  observe(pod: Pod, anew = false): void {
+    if (this.connected && !this.stopped) this.take(pod, anew);
   }
 
   /** A pod's object is gone. */
@@ -58,8 +58,8 @@ export class Kubelet {
     if (connected) this.resync();
   }
 
-  /** Looks at every pod of the node as if for the first time, as after the server's store was set back. */
-  resync(): void {
+  /** Looks at every pod of the node as if for the first time. */
+  private resync(): void {
     if (!this.connected || this.stopped) return;
     const present = new Set<string>();
     for (const pod of this.deps.bound()) {
