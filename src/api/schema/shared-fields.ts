@@ -34,10 +34,8 @@ export const conditions = list(
 export const observedGeneration = counter('The metadata.generation that this status was computed from.');
 
 export const ON_PARTITION = ['KeepAndWait', 'Fence', 'AllowDuplicate'] as const;
-export type OnPartition = (typeof ON_PARTITION)[number];
 
 export const GPU_VENDORS = ['nvidia', 'amd', 'intel'] as const;
-export type GpuVendorName = (typeof GPU_VENDORS)[number];
 
 export function gpuModels(description: string): z.ZodArray<z.ZodString> {
   return list(description, text('Canonical model name, such as H100-80GB.', { min: 1, max: 63 }), {

@@ -95,7 +95,6 @@ export const CONDITION_REASONS = [
   'TemplateAccepted',
   'Ended',
 ] as const;
-export type ConditionReason = (typeof CONDITION_REASONS)[number];
 
 /** What a writer knows; the rest is decided here. */
 export interface ConditionUpdate<Type extends string = ConditionType> {

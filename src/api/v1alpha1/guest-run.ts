@@ -41,7 +41,6 @@ export const GUEST_RUN_RESOURCE: ApiResource = {
 
 /** What the agent says of a run; the same words as on the wire. */
 export const GUEST_PHASES = ['Accepted', 'Starting', 'Running', 'Stopping', 'Unknown', 'Ended'] as const;
-export type GuestPhase = (typeof GUEST_PHASES)[number];
 
 export const guestRunSpec = withRules(
   object('What was ordered, frozen under its fence.', {

@@ -43,7 +43,6 @@ export const LENDING_POLICY_RESOURCE: ApiResource = {
 export const LENDING_POLICY_NAME = 'default';
 
 export const WEEKDAYS = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'] as const;
-export type Weekday = (typeof WEEKDAYS)[number];
 
 const CIDR_PATTERN = /^([0-9]{1,3}(\.[0-9]{1,3}){3}\/[0-9]{1,2}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*\/[0-9]{1,3})$/;
 const gpuCount = (description: string) => integer(description, { min: 0, max: 1_000_000 });

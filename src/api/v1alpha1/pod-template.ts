@@ -5,7 +5,6 @@
  */
 import { z } from 'zod';
 import { labelName, list, mapOf, openObject, quantity, labelMap, text, withRules } from '../schema/fields.ts';
-import type { DeepReadonly } from '../schema/kube-object.ts';
 
 /** Extended resources that stand for GPUs or parts of them, as core/model/gpu knows them, in a form that CEL computes cheaply. */
 const GPU_RESOURCES = {
@@ -97,5 +96,3 @@ export const podTemplate = openObject(
     }),
   },
 );
-
-export type PodTemplate = DeepReadonly<z.output<typeof podTemplate>>;
