@@ -4,7 +4,7 @@
  * Invariants: decoding never throws, reports every problem with its path, tolerates fields it does not know, fills in the
  * same defaults as the CRD, and never repeats a value from a pod template (it may be a secret).
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { err, ok, type Result } from '../../std/result.ts';
 import type { FieldRule } from './fields.ts';
 import { API_VERSION, type ApiObject, type ApiObjectMeta, type ApiResource } from './kube-object.ts';
