@@ -7,6 +7,7 @@
  */
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Clock } from '../clock/clock.ts';
+import { onAbort, sharedAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import { libraryHandler, type CallHost, type MethodHandler } from './handlers.ts';
@@ -60,9 +61,10 @@ class TlsGrpcServer implements GrpcServer {
   private readonly options: GrpcServerOptions;
   private readonly server: Server;
   private readonly credentials: ReloadableServerCredentials;
-  private readonly stopping = new AbortController();
+  private readonly stopping = sharedAbort();
   private boundPort: number;
   private stopped: Promise<void> | undefined;
+  private unlink: () => void = () => undefined;
 
   constructor(options: GrpcServerOptions) {
     this.name = options.name;
@@ -84,8 +86,7 @@ class TlsGrpcServer implements GrpcServer {
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     this.boundPort = await bind(this.server, address, this.credentials);
     logger.info('gRPC server listens', { server: this.name, host, port: this.boundPort });
-    signal.addEventListener('abort', () => void this.stop(), { once: true });
-    if (signal.aborted) await this.stop();
+    this.unlink = onAbort(signal, () => void this.stop());
   }
 
   stop(): Promise<void> {
@@ -95,6 +96,7 @@ class TlsGrpcServer implements GrpcServer {
 
   private async end(): Promise<void> {
     const { clock, stopGraceMs = defaultStopGraceMs } = this.options;
+    this.unlink();
     this.credentials.unfollow();
     const finished = new Promise<void>((resolve) => {
       this.server.tryShutdown(() => {

@@ -6,6 +6,7 @@
  * Events are for people: nothing depends on one arriving.
  */
 import type { Clock } from '../clock/clock.ts';
+import { onAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Counter, MetricsRegistry } from '../metrics/registry.ts';
@@ -82,6 +83,7 @@ class AggregatingRecorder implements EventRecorder {
   private sequence = 0;
   private droppedCount = 0;
   private running: Promise<void> | undefined;
+  private unlink: () => void = () => undefined;
   private wake: () => void = () => undefined;
 
   constructor(options: EventRecorderOptions) {
@@ -122,15 +124,15 @@ class AggregatingRecorder implements EventRecorder {
 
   start(signal: AbortSignal): Promise<void> {
     if (this.running !== undefined) return Promise.reject(new Error('the event recorder was started before'));
-    signal.addEventListener('abort', () => void this.stop(), { once: true });
     this.running = this.run();
-    if (signal.aborted) return this.stop();
+    this.unlink = onAbort(signal, () => void this.stop());
     return Promise.resolve();
   }
 
   /** Writes what waits, for at most 3 s. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.unlink();
     this.wake();
     if (this.running === undefined) return;
     const enough = new AbortController();

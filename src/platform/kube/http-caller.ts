@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { sharedAbort } from '../lifecycle/abort-link.ts';
 import type { Logger } from '../log/logger.ts';
 import { CallScope } from './call-scope.ts';
 import { describeCall, type HttpCall } from './http-call.ts';
@@ -30,7 +31,7 @@ const defaultTimeoutMs = 30_000;
 
 export class HttpCaller {
   private readonly deps: HttpCallerDeps;
-  private readonly closing = new AbortController();
+  private readonly closing = sharedAbort();
 
   constructor(deps: HttpCallerDeps) {
     this.deps = deps;

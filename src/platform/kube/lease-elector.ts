@@ -9,6 +9,7 @@
  */
 import type { Clock, ClockReading } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { onAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Gauge, MetricsRegistry } from '../metrics/registry.ts';
@@ -119,13 +120,11 @@ class LeaseElector implements LeaderElector {
 
   start(signal: AbortSignal): Promise<void> {
     if (this.running !== undefined) return Promise.reject(new Error(`${this.name} was started before`));
-    const stop = (): void => {
+    const unlink = onAbort(signal, () => {
       this.stopping.abort();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
+    });
     this.running = this.run().finally(() => {
-      signal.removeEventListener('abort', stop);
+      unlink();
     });
     return Promise.resolve();
   }

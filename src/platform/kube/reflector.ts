@@ -10,6 +10,7 @@
 import { backoffMs } from '../clock/backoff.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { onAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import { prepareIncoming } from './incoming-object.ts';
@@ -104,13 +105,11 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
 
   start(signal: AbortSignal): Promise<void> {
     if (this.running !== undefined) return Promise.reject(new Error(`${this.name} was started before`));
-    const stop = (): void => {
+    const unlink = onAbort(signal, () => {
       this.stopping.abort();
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
+    });
     this.running = this.run().finally(() => {
-      signal.removeEventListener('abort', stop);
+      unlink();
       this.current = { kind: 'Stopped' };
     });
     return Promise.resolve();

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { onAbort, sharedAbort } from './abort-link.ts';
 import type { Runnable } from './runnable.ts';
 
 export interface RunnableGroupOptions {
@@ -33,10 +34,11 @@ export function createRunnableGroup(options: RunnableGroupOptions): Runnable {
 class RunnableGroup implements Runnable {
   readonly name: string;
   private readonly options: RunnableGroupOptions;
-  private readonly controller = new AbortController();
+  private readonly controller = sharedAbort();
   /** Members whose start was called, stage by stage. */
   private begun: (readonly Runnable[])[] = [];
   private stopping: Promise<void> | undefined;
+  private unlink: () => void = () => undefined;
 
   constructor(options: RunnableGroupOptions) {
     this.name = options.name;
@@ -44,19 +46,17 @@ class RunnableGroup implements Runnable {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const onAbort = (): void => {
+    this.unlink = onAbort(signal, () => {
       this.stop().catch((error: unknown) => {
         this.options.logger.error('stopping failed', { group: this.name, error });
       });
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+    });
     for (const stage of this.options.stages) {
       if (signal.aborted || this.stopping !== undefined) return;
       this.begun.push(stage);
       const results = await Promise.allSettled(stage.map((member) => this.startMember(member)));
       const failed = results.find((result) => result.status === 'rejected');
       if (failed === undefined) continue;
-      signal.removeEventListener('abort', onAbort);
       await this.stop().catch((error: unknown) => {
         // The cause of the failed start is what the caller must hear; this is a consequence.
         this.options.logger.warn('stopping after a failed start failed too', { group: this.name, error });
@@ -76,6 +76,7 @@ class RunnableGroup implements Runnable {
   }
 
   private async stopAll(): Promise<void> {
+    this.unlink();
     const failures: unknown[] = [];
     for (const stage of this.begun.toReversed()) {
       const results = await Promise.allSettled(stage.map((member) => this.stopMember(member)));

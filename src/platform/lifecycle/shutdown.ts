@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../clock/clock.ts';
 import type { Logger } from '../log/logger.ts';
+import { sharedAbort } from './abort-link.ts';
 import type { Runnable } from './runnable.ts';
 
 /** Where requests to end come from, e.g. SIGTERM and SIGINT. */
@@ -40,7 +41,7 @@ export async function runUntilShutdown(options: RunUntilShutdownOptions): Promis
   const unsubscribe = signals.subscribe((name) => {
     inbox.push(name);
   });
-  const lifetime = new AbortController();
+  const lifetime = sharedAbort();
   try {
     const first = await Promise.race([startThenWait(app, lifetime.signal, inbox), options.failure ?? never()]);
     logger.info('stopping', { app: app.name, signal: first });

@@ -6,6 +6,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { onAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MetricsRegistry } from './registry.ts';
@@ -34,10 +35,12 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { handlers, host, logger } = options;
   let server: Server | undefined;
   let port = options.port;
+  let unlink: () => void = () => undefined;
 
   async function stop(): Promise<void> {
     const closing = server;
     server = undefined;
+    unlink();
     if (closing === undefined) return;
     await new Promise<void>((resolve) => {
       closing.close(() => {
@@ -58,8 +61,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       });
       port = await listen(starting, host, options.port);
       server = starting;
-      signal.addEventListener('abort', () => void stop(), { once: true });
-      if (signal.aborted) await stop();
+      unlink = onAbort(signal, () => void stop());
     },
     stop,
   };

@@ -8,6 +8,7 @@
 import { backoffMs, type BackoffRange } from '../clock/backoff.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Random } from '../clock/random.ts';
+import { onAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MetricsRegistry } from '../metrics/registry.ts';
@@ -82,6 +83,7 @@ class KeyedQueue implements WorkQueue {
   private phase: 'new' | 'running' | 'stopped' = 'new';
   private pumpScheduled = false;
   private onQuiet: (() => void) | undefined;
+  private unlink: () => void = () => undefined;
 
   constructor(options: WorkQueueOptions) {
     this.name = options.name;
@@ -106,14 +108,14 @@ class KeyedQueue implements WorkQueue {
   start(signal: AbortSignal): Promise<void> {
     if (this.phase !== 'new') return Promise.reject(new Error(`work queue ${this.name} was started before`));
     this.phase = 'running';
-    signal.addEventListener('abort', () => void this.stop(), { once: true });
-    if (signal.aborted) return this.stop();
+    this.unlink = onAbort(signal, () => void this.stop());
     this.pumpSoon();
     return Promise.resolve();
   }
 
   async stop(): Promise<void> {
     this.phase = 'stopped';
+    this.unlink();
     this.ready.clear();
     this.again.clear();
     this.delayed.clear();
