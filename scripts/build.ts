@@ -3,11 +3,15 @@
  * modules, which matters for an agent that runs on every member.
  */
 import { build } from 'esbuild';
+import { spawnSync } from 'node:child_process';
 import { chmod, readFile } from 'node:fs/promises';
 
 const quiet = process.argv.includes('--quiet');
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
 const started = performance.now();
+const commit =
+  process.env['LUMBUNG_COMMIT'] ??
+  (spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).stdout.trim() || 'unknown');
 
 const result = await build({
   entryPoints: { hub: 'src/bin/hub.ts', agent: 'src/bin/agent.ts', cli: 'src/bin/cli.ts' },
@@ -25,7 +29,7 @@ const result = await build({
   metafile: true,
   legalComments: 'linked',
   logLevel: 'warning',
-  define: { __LUMBUNG_VERSION__: JSON.stringify(version) },
+  define: { __LUMBUNG_VERSION__: JSON.stringify(version), __LUMBUNG_COMMIT__: JSON.stringify(commit) },
   // Some CommonJS dependencies call require() at run time, which an ES module does not have.
   banner: {
     js: "import { createRequire as __lumbungRequire } from 'node:module'; const require = __lumbungRequire(import.meta.url);",

@@ -7,6 +7,7 @@
  * and jurisdiction of the MemberCluster, never the caller's own words about itself.
  */
 import {
+  decodeMemberCluster,
   MEMBER_CLUSTER_RESOURCE,
   type MemberCluster,
   type MemberClusterStatus,
@@ -20,6 +21,7 @@ import { verifyCsr, type VerifiedCsr } from '../../platform/pki/certificate-requ
 import { isPkiError } from '../../platform/pki/pki-error.ts';
 import { formatMemberSpiffeId, type MemberSpiffeId } from '../../platform/pki/spiffe-id.ts';
 import { equalHex, sha256Hex } from '../../platform/pki/digest.ts';
+import type { KubeObject } from '../../platform/kube/object.ts';
 import type { Store } from '../../platform/kube/store.ts';
 import type { AuthorityStore } from './authority-store.ts';
 import type { FederationMetrics } from './federation-metrics.ts';
@@ -45,7 +47,7 @@ export type EnrolmentAnswer =
 
 export interface EnrolmentDeps {
   readonly client: KubeClient;
-  readonly members: Store<MemberCluster>;
+  readonly members: Store<KubeObject>;
   readonly authority: AuthorityStore;
   readonly trustDomain: string;
   readonly certificateValidityMs: number;
@@ -70,7 +72,7 @@ const refusedText = 'the invitation is not valid: unknown, ended or already used
 export async function enrol(request: EnrolmentRequest, deps: EnrolmentDeps): Promise<EnrolmentAnswer> {
   const csr = await readCsr(request.csrPem);
   if (typeof csr === 'string') return refuse('BadRequest', request, deps, `certificate request: ${csr}`);
-  const member = deps.members.get(undefined, request.member);
+  const member = lookUp(request.member, deps);
   if (member === undefined) return refuse('UnknownMember', request, deps);
   const cause = checkInvitation(member, request, csr, deps.clock.nowMs());
   if (cause !== undefined) return refuse(cause, request, deps);
@@ -102,7 +104,7 @@ export async function renewCertificate(
 ): Promise<EnrolmentAnswer> {
   const csr = await readCsr(csrPem);
   if (typeof csr === 'string') return { kind: 'Refused', message: `certificate request: ${csr}` };
-  const member = deps.members.get(undefined, peer.member);
+  const member = lookUp(peer.member, deps);
   const allowed =
     member?.spec.accepted === true &&
     !member.spec.revoked &&
@@ -124,6 +126,14 @@ async function issueMemberCertificate(id: MemberSpiffeId, csr: VerifiedCsr, deps
     spiffeUri: formatMemberSpiffeId(id),
     validityMs: Math.min(deps.certificateValidityMs, 30 * dayMs),
   });
+}
+
+/** Undefined for a member that does not exist or whose object cannot be read: both are strangers. */
+function lookUp(name: string, deps: EnrolmentDeps): MemberCluster | undefined {
+  const raw = deps.members.get(undefined, name);
+  if (raw === undefined) return undefined;
+  const decoded = decodeMemberCluster(raw);
+  return decoded.ok ? decoded.value : undefined;
 }
 
 async function readCsr(pem: string): Promise<VerifiedCsr | string> {

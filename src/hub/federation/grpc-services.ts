@@ -10,7 +10,6 @@ import type { MessageStream } from '../../platform/grpc/message-stream.ts';
 import { RpcError } from '../../platform/grpc/rpc-error.ts';
 import { isPkiError } from '../../platform/pki/pki-error.ts';
 import { memberOfCertificate } from '../../platform/pki/spiffe-id.ts';
-import type { Random } from '../../platform/clock/random.ts';
 import type { EnrolAnswer, EnrolRequest, RenewAnswer, RenewRequest } from '../../wire/enrolment-codec.ts';
 import { describeProblems, type WireResult } from '../../wire/field-checks.ts';
 import { ENROLMENT_SERVICE, FEDERATION_SERVICE } from '../../wire/services.ts';
@@ -24,7 +23,6 @@ export interface GrpcServiceDeps {
   readonly enrolment: EnrolmentDeps;
   readonly trustDomain: string;
   readonly clock: Clock;
-  readonly random: Random;
 }
 
 /** Everything after joining. */
