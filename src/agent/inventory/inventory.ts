@@ -44,6 +44,10 @@ export interface InventoryDeps {
 export interface Inventory extends InventoryReader, Runnable {
   /** Every node as it stands, with `bookings` taken off; sorted by name. For reclaim, limits and metrics. */
   states(bookings: readonly Booking[]): readonly NodeState[];
+  /** Owner pods that wait for a node, in no order. */
+  waitingPods(): Iterable<SlimPod>;
+  /** What a run holds per node: its pods, and of its booking what has not become pods yet. */
+  heldBy(booking: Booking): ReadonlyMap<string, Resources>;
   /** Nodes with GPUs that are not lent, by reason. */
   notLent(): ReadonlyMap<NotLentReason, number>;
 }
@@ -143,6 +147,18 @@ class LiveInventory implements Inventory {
       if (this.deps.nodes.get(undefined, name) === undefined) unreachable.add(name);
     }
     return unreachable;
+  }
+
+  waitingPods(): Iterable<SlimPod> {
+    return this.ledger.waitingPods();
+  }
+
+  heldBy(booking: Booking): ReadonlyMap<string, Resources> {
+    const held = new Map(this.ledger.heldBy(booking.run));
+    for (const [node, resources] of this.bookedByNode([booking])) {
+      held.set(node, addResources(held.get(node) ?? NO_RESOURCES, resources));
+    }
+    return held;
   }
 
   notLent(): ReadonlyMap<NotLentReason, number> {

@@ -23,6 +23,8 @@ interface Account {
   readonly guests: Map<string, number>;
   /** Pods of a run here, ended ones included. */
   readonly podsOfRun: Map<string, number>;
+  /** What each run's pods hold here, by run key. */
+  readonly heldByRun: Map<string, Map<string, number>>;
   unreadablePods: number;
   pods: number;
   /** `lastHeldMs[k - 1]`: when the owner last held at least k GPUs. */
@@ -88,6 +90,16 @@ export class NodeLedger {
     return this.accounts.get(node)?.podsOfRun.get(runKey(run)) ?? 0;
   }
 
+  /** What the pods of a run hold now, by node. */
+  heldBy(run: RunId): ReadonlyMap<string, Resources> {
+    const held = new Map<string, Resources>();
+    for (const [node, account] of this.accounts) {
+      const sums = account.heldByRun.get(runKey(run));
+      if (sums !== undefined) held.set(node, Object.fromEntries(sums));
+    }
+    return held;
+  }
+
   /** Pods of a run that are bound to any node, ended ones included. */
   boundPods(run: RunId): number {
     return this.boundPodsOfRun.get(runKey(run)) ?? 0;
@@ -149,7 +161,12 @@ export class NodeLedger {
   ): void {
     const before = this.ownerGpus(node, account);
     const sums = view.run === undefined ? account.owner : account.guests;
-    for (const [name, amount] of Object.entries(view.requests)) addTo(sums, name, amount * sign);
+    const ofRun = view.run === undefined ? undefined : heldByRun(account, runKey(view.run));
+    for (const [name, amount] of Object.entries(view.requests)) {
+      addTo(sums, name, amount * sign);
+      if (ofRun !== undefined) addTo(ofRun, name, amount * sign);
+    }
+    if (ofRun?.size === 0 && view.run !== undefined) account.heldByRun.delete(runKey(view.run));
     const held = Math.max(before, this.ownerGpus(node, account));
     for (let level = 0; level < held; level += 1) account.lastHeldMs[level] = nowMs;
   }
@@ -165,6 +182,7 @@ export class NodeLedger {
         owner: new Map(),
         guests: new Map(),
         podsOfRun: new Map(),
+        heldByRun: new Map(),
         unreadablePods: 0,
         pods: 0,
         lastHeldMs: [],
@@ -173,6 +191,15 @@ export class NodeLedger {
     }
     return account;
   }
+}
+
+function heldByRun(account: Account, key: string): Map<string, number> {
+  let sums = account.heldByRun.get(key);
+  if (sums === undefined) {
+    sums = new Map();
+    account.heldByRun.set(key, sums);
+  }
+  return sums;
 }
 
 function addTo(sums: Map<string, number>, name: string, amount: number): void {

@@ -44,6 +44,7 @@ describe('the node ledger', () => {
             const run = { jobUid: jobUid(uid), fence: fence(1) };
             expect(ledger.podsOfRun(node, run)).toBe(fresh.podsOfRun(node, run));
             expect(ledger.boundPods(run)).toBe(fresh.boundPods(run));
+            expect(ledger.heldBy(run)).toEqual(fresh.heldBy(run));
           }
         }
         const names = (one: NodeLedger): string[] => [...one.waitingPods()].map((slim) => slim.metadata.name!).sort();
