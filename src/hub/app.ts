@@ -48,6 +48,7 @@ import { createScheduler } from './scheduler/scheduler.ts';
 import { createHubFleet, type HubFleet } from './state/hub-fleet.ts';
 import { HubState } from './state/hub-state.ts';
 import type { RawObject } from './state/job-record.ts';
+import { publishSubresourceApi } from './subresources/publish-api.ts';
 import { readRequestHeader } from './subresources/request-header.ts';
 import { answerSubresource } from './subresources/subresource-api.ts';
 
@@ -388,7 +389,7 @@ async function makeSubresources(
   });
 }
 
-/** Publishes where this hub is, once its ports are known. */
+/** Publishes where this hub is, once its ports are known. A Service that maps its port keeps the number. */
 function hubInfo(deps: HubAppDeps, authority: AuthorityStore, servers: Servers): Runnable {
   const { config, client } = deps;
   const host = config.serverNames[0] ?? 'localhost';
@@ -396,9 +397,13 @@ function hubInfo(deps: HubAppDeps, authority: AuthorityStore, servers: Servers):
     advertised === undefined ? `${host}:${port}` : `${advertised.host}:${advertised.port}`;
   return {
     name: 'hub-info',
-    start: () => {
+    start: async () => {
       const ports = servers.ports();
-      return publishHubInfo(client, config.namespace, {
+      if (config.aggregatedApiService !== undefined && ports.subresources !== 0) {
+        const service = { namespace: config.namespace, name: config.aggregatedApiService, port: ports.subresources };
+        await publishSubresourceApi(client, { ...service, caPem: authority.authority.certificatePem });
+      }
+      await publishHubInfo(client, config.namespace, {
         federationAddress: addressOf(config.advertisedFederationAddress, ports.federation),
         enrolmentAddress: addressOf(config.advertisedEnrolmentAddress, ports.enrolment),
         caSha256: authority.authority.fingerprint,

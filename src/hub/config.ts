@@ -50,6 +50,9 @@ export const hubSettings = {
       help: 'Where the API server reaches the aggregated API for logs and explanations.',
     },
   ),
+  aggregatedApiService: optional(text({ maxLength: 63 }), {
+    help: "Service in the hub's namespace that leads to the aggregated API; with it the hub registers the API with the cluster.",
+  }),
   metricsAddress: withDefault(
     hostPort(),
     { host: '0.0.0.0', port: 9090 },

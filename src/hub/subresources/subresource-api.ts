@@ -18,7 +18,8 @@ import type { LogBroker, LogFailure, LogQuery } from '../federation/log-broker.t
 import type { Fleet } from '../state/fleet.ts';
 
 export const SUBRESOURCE_GROUP = 'subresources.lumbung.dev';
-const version = 'v1alpha1';
+export const SUBRESOURCE_VERSION = 'v1alpha1';
+const version = SUBRESOURCE_VERSION;
 const root = `/apis/${SUBRESOURCE_GROUP}`;
 const json = 'application/json';
 
