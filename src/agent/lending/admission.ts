@@ -8,9 +8,9 @@
  * Leaves out the pod template (runs/template) and capacity (inventory).
  */
 import type { Jurisdiction, TenantName } from '../../core/model/ids.ts';
+import { hasDigest, imageAllowed } from '../../core/model/image-patterns.ts';
 import { err, ok, type Result } from '../../std/result.ts';
 import type { CompiledPolicy } from './compile-policy.ts';
-import { hasDigest, imageAllowed } from './image-patterns.ts';
 import type { PolicyRefusal } from './lending-reader.ts';
 
 /** Where the policy stands, closed. */

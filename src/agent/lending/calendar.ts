@@ -8,6 +8,7 @@
  */
 import { Cron } from 'croner';
 import type { WindowEdgeKind } from '../../core/model/member.ts';
+import { formatTimestamp } from '../../platform/clock/timestamp.ts';
 import { compareNumbers, sorted } from '../../std/ordering.ts';
 
 const DAY_MS = 86_400_000;
@@ -150,19 +151,7 @@ function resolveLocal(timeZone: string, local: string): number {
   return date.getTime();
 }
 
-/** `YYYY-MM-DD` of a day counted from 1970-01-01, by the proleptic Gregorian calendar. */
-export function isoDate(dayNumber: number): string {
-  // Years are counted from March, so that the leap day comes last (400-year eras of 146,097 days).
-  const shifted = dayNumber + 719_468;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const monthFromMarch = Math.floor((5 * dayOfYear + 2) / 153);
-  const day = dayOfYear - Math.floor((153 * monthFromMarch + 2) / 5) + 1;
-  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  return `${String(year).padStart(4, '0')}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}`;
+/** `YYYY-MM-DD` of a day counted from 1970-01-01. */
+function isoDate(dayNumber: number): string {
+  return formatTimestamp(dayNumber * DAY_MS).slice(0, 10);
 }

@@ -3,8 +3,8 @@
  * (they travel apart, with GPUs per edge) and everything about how guests must look.
  */
 import type { PolicySummary } from '../../core/model/member.ts';
+import { formatTimestamp } from '../../platform/clock/timestamp.ts';
 import type { PolicyState } from './admission.ts';
-import { isoDate } from './calendar.ts';
 import { policyOf } from './lending-policy-reader.ts';
 
 const LONGEST_MESSAGE = 1024;
@@ -33,16 +33,8 @@ export function policyMessage(state: PolicyState): string {
     case 'Paused':
       return 'the owner has paused lending';
     case 'OutsideWindow':
-      return `outside the owner's lending windows${state.opensAtMs === undefined ? '' : `; the next opens at ${utcMinute(state.opensAtMs)}`}`;
+      return `outside the owner's lending windows${state.opensAtMs === undefined ? '' : `; the next opens at ${formatTimestamp(state.opensAtMs)}`}`;
     case 'Lending':
       return 'the owner lends';
   }
-}
-
-/** `YYYY-MM-DDTHH:MMZ`. */
-export function utcMinute(atMs: number): string {
-  const minutes = Math.floor(atMs / 60_000);
-  const ofDay = ((minutes % 1440) + 1440) % 1440;
-  const two = (value: number): string => String(value).padStart(2, '0');
-  return `${isoDate((minutes - ofDay) / 1440)}T${two(Math.floor(ofDay / 60))}:${two(ofDay % 60)}Z`;
 }

@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  createCalendar,
-  isTimeZone,
-  isoDate,
-  mergeStretches,
-  type DailyWindow,
-} from '../../../src/agent/lending/calendar.ts';
+import { createCalendar, isTimeZone, mergeStretches, type DailyWindow } from '../../../src/agent/lending/calendar.ts';
 
 const at = (text: string): number => Date.parse(text);
 const nights: DailyWindow = { start: '22:00', end: '06:00', timeZone: 'Asia/Jakarta' };
@@ -152,14 +146,6 @@ describe('the calendar', () => {
         merged.slice(1).forEach((one, i) => {
           expect(one.opensAtMs).toBeGreaterThan(merged[i]!.closesAtMs);
         });
-      }),
-    );
-  });
-
-  it('counts calendar days as Date does', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: -20_000, max: 60_000 }), (day) => {
-        expect(isoDate(day)).toBe(new Date(day * 86_400_000).toISOString().slice(0, 10));
       }),
     );
   });

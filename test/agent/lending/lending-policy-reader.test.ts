@@ -94,7 +94,7 @@ describe('the reader of the LendingPolicy', () => {
     expect(world.heard).toBe(before + 1);
     expect(reader.state()).toMatchObject({ kind: 'OutsideWindow', opensAtMs: Date.parse('2026-11-24T11:00:00Z') });
     expect(reader.mustEnd(anOrder(), []).ok).toBe(false);
-    expect(summarisePolicy(reader.state()).message).toContain('2026-11-24T11:00Z');
+    expect(summarisePolicy(reader.state()).message).toContain('2026-11-24T11:00:00Z');
     clock.advance(22.5 * 3_600_000);
     expect(reader.state().kind).toBe('Lending');
   });
