@@ -6,27 +6,31 @@ import type { Clock } from '../../platform/clock/clock.ts';
 import type { Random } from '../../platform/clock/random.ts';
 import type { KubeTransport } from '../../platform/kube/transport.ts';
 import type { Logger } from '../../platform/log/logger.ts';
+import { type Access, createAccess } from './access.ts';
+import type { UserInfo } from './authn/user-info.ts';
+import { checkAccess } from './authz/access-check.ts';
 import { builtinResources } from './builtin/builtin-resources.ts';
 import { BUILTIN_TYPES } from './builtin/builtin-types.ts';
+import { registerPodSubresources } from './builtin/pod-subresources.ts';
+import { registerScale } from './builtin/scale-subresource.ts';
 import type { Cluster } from './cluster.ts';
-import { createDefaultNamespaces, createNamespaceFurniture } from './controllers/namespace-furniture.ts';
+import { type ClusterControllers, startControllers } from './controllers/cluster-controllers.ts';
+import { createDefaultNamespaces } from './controllers/namespace-furniture.ts';
+import { createDiscoveryStage } from './discovery/discovery-stage.ts';
 import { Registry } from './registry/registry.ts';
-import {
-  createRequestHandler,
-  type RequestHandler,
-  type RequestRecord,
-  type RequestStage,
-} from './rest/request-handler.ts';
+import { OpenStreams } from './rest/open-streams.ts';
+import { createRequestHandler, type RequestHandler, type RequestRecord } from './rest/request-handler.ts';
 import { ResourceEndpoint } from './rest/resource-endpoint.ts';
-import { SubresourceHooks, type SubresourceHandler, type SubresourceName } from './rest/subresource-hooks.ts';
-import { ObjectStore } from './storage/object-store.ts';
+import { type SubresourceHandler, SubresourceHooks, type SubresourceName } from './rest/subresource-hooks.ts';
+import { ObjectStore, type StoreSnapshot } from './storage/object-store.ts';
 import { createInProcessTransport } from './transport/in-process-transport.ts';
+import { type ListenOptions, type Listening, ListeningSockets } from './transport/listening.ts';
 
 export interface ApiServerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger?: Logger;
-  /** Shown in kubeconfigs and certificates; default `sandbox`. */
+  /** Shown in kubeconfigs; default `sandbox`. */
   readonly name?: string;
   /** Changes kept per resource type for watches to resume from; default 4,000. */
   readonly historyPerType?: number;
@@ -39,56 +43,130 @@ export interface Identity {
 
 export interface ApiServer {
   readonly name: string;
-  /** In-process client side. Without identity requests come from a cluster administrator. */
+  /**
+   * In-process client side. With an identity, every request is that user's. Without one, an `authorization` header decides,
+   * and requests that carry none come from a cluster administrator.
+   */
   transport(identity?: Identity): KubeTransport;
-  /** Plugs in e.g. `pods/log`. */
+  /** Serves HTTPS as well. May be called more than once. */
+  listen(options?: ListenOptions): Promise<Listening>;
+  /** A bearer token that means this user, over HTTPS and in-process. */
+  addToken(token: string, identity: Identity): void;
+  /** Plugs in e.g. `pods/log`. Authorization has happened and the parent exists when the handler is called. */
   registerSubresource(name: SubresourceName, handler: SubresourceHandler): void;
-  /** Called for every finished request; returns the unsubscribe. */
+  /** Called for every finished request (a watch counts once it streams); returns the unsubscribe. */
   onRequest(listener: (record: RequestRecord) => void): () => void;
+  /** The whole store as JSON text: a backup. */
+  snapshot(): string;
+  /**
+   * Puts a backup back, as an operator restores etcd: all watches end, no older revision can be resumed. `bumpRevision`
+   * (default 1,000,000) keeps revisions from running backwards; 0 shows what happens without that care.
+   */
+  restore(snapshot: string, options?: { readonly bumpRevision?: number }): void;
+  /** Ends watches, closes sockets, stops controllers. Idempotent. */
   stop(): Promise<void>;
 }
 
-const ADMIN: Identity = { user: 'kubernetes-admin', groups: ['system:masters'] };
+const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] };
+const DEFAULT_BUMP = 1_000_000;
+const DEFAULT_HISTORY = 4000;
 
-export function createApiServer(deps: ApiServerDeps): ApiServer {
+function userOf(identity: Identity): UserInfo {
+  const groups = identity.groups.includes('system:authenticated')
+    ? identity.groups
+    : [...identity.groups, 'system:authenticated'];
+  return { username: identity.user, groups };
+}
+
+interface Parts {
+  readonly cluster: Cluster;
+  readonly hooks: SubresourceHooks;
+  readonly access: Access;
+  readonly streams: OpenStreams;
+  readonly controllers: ClusterControllers;
+}
+
+function createParts(deps: ApiServerDeps): Parts {
   const cluster: Cluster = {
-    store: new ObjectStore({ historyPerType: deps.historyPerType ?? 4000 }),
+    store: new ObjectStore({ historyPerType: deps.historyPerType ?? DEFAULT_HISTORY }),
     registry: new Registry(builtinResources()),
     clock: deps.clock,
     random: deps.random,
+    guards: [],
   };
-  const furniture = createNamespaceFurniture(cluster);
-  cluster.store.subscribe(furniture.onChange);
-  createDefaultNamespaces(cluster);
   const hooks = new SubresourceHooks();
-  const endpoint = new ResourceEndpoint({ cluster, types: BUILTIN_TYPES, hooks });
-  const listeners = new Set<(record: RequestRecord) => void>();
-  const resources: RequestStage = (call, info) => (info.kind === 'resource' ? endpoint.handle(call, info) : undefined);
-  const handler: RequestHandler = createRequestHandler({
-    authorize: () => undefined,
-    stages: [resources],
-    audit: (record) => {
-      for (const listener of listeners) listener(record);
+  const controllers = startControllers(cluster, deps.logger);
+  createDefaultNamespaces(cluster);
+  const access = createAccess(cluster, hooks);
+  registerPodSubresources(cluster, hooks);
+  registerScale(cluster, hooks);
+  return { cluster, hooks, access, streams: new OpenStreams(), controllers };
+}
+
+function createHandler(
+  parts: Parts,
+  audit: (record: RequestRecord) => void,
+  logger: Logger | undefined,
+): RequestHandler {
+  const { cluster, hooks, access, streams } = parts;
+  const endpoint = new ResourceEndpoint({ cluster, types: BUILTIN_TYPES, hooks, streams });
+  return createRequestHandler({
+    authorize: (call, info) => {
+      checkAccess(access.authorizer, call, info);
     },
-    logger: deps.logger,
+    stages: [
+      createDiscoveryStage({ registry: cluster.registry, foreign: () => Promise.resolve([]) }),
+      (call, info) => (info.kind === 'resource' ? endpoint.handle(call, info) : undefined),
+    ],
+    audit,
+    logger,
   });
+}
+
+export function createApiServer(deps: ApiServerDeps): ApiServer {
+  const name = deps.name ?? 'sandbox';
+  const parts = createParts(deps);
+  const { cluster, hooks, access, streams, controllers } = parts;
+  const listeners = new Set<(record: RequestRecord) => void>();
+  const audit = (record: RequestRecord): void => {
+    for (const listener of listeners) listener(record);
+  };
+  const handler = createHandler(parts, audit, deps.logger);
+  const sockets = new ListeningSockets({ name, cluster, handler, access, controllers, logger: deps.logger });
   let open = true;
   return {
-    name: deps.name ?? 'sandbox',
-    transport: (identity = ADMIN) => {
-      const user = { username: identity.user, groups: [...identity.groups, 'system:authenticated'] };
-      return createInProcessTransport({ handler, identify: () => user, isOpen: () => open });
+    name,
+    transport: (identity) => {
+      const fixed = identity === undefined ? undefined : userOf(identity);
+      const identify = (headers: Readonly<Record<string, string>>): UserInfo => {
+        const assumed = fixed ?? (headers['authorization'] === undefined ? ADMIN : undefined);
+        return access.authenticator.identify(headers, assumed);
+      };
+      return createInProcessTransport({ handler, identify, isOpen: () => open });
     },
-    registerSubresource: (name, handle) => {
-      hooks.register(name, handle);
+    listen: (options = {}) => sockets.listen(options),
+    addToken: (token, identity) => {
+      access.authenticator.addToken(token, userOf(identity));
+    },
+    registerSubresource: (subresource, handle) => {
+      hooks.register(subresource, handle);
     },
     onRequest: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    stop: () => {
+    snapshot: () => JSON.stringify(cluster.store.snapshot()),
+    restore: (snapshot, options = {}) => {
+      streams.endAll();
+      cluster.store.restore(JSON.parse(snapshot) as StoreSnapshot, options.bumpRevision ?? DEFAULT_BUMP);
+      access.authorizer.forget();
+      controllers.relearn();
+    },
+    stop: async () => {
       open = false;
-      return Promise.resolve();
+      streams.endAll();
+      controllers.stop();
+      await sockets.close();
     },
   };
 }

@@ -2,7 +2,8 @@
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { Random } from '../../platform/clock/random.ts';
 import type { UserInfo } from './authn/user-info.ts';
-import type { WriteContext } from './registry/resource.ts';
+import type { ApiObject } from './json-value.ts';
+import type { Resource, WriteContext } from './registry/resource.ts';
 import type { Registry } from './registry/registry.ts';
 import { type ObjectStore, resourceKey } from './storage/object-store.ts';
 
@@ -11,7 +12,19 @@ export interface Cluster {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly random: Random;
+  /** Further checks of every create and update; they throw ApiError. */
+  readonly guards: WriteGuard[];
 }
+
+export interface GuardedWrite {
+  readonly resource: Resource;
+  readonly object: ApiObject;
+  /** Undefined on create. */
+  readonly old: ApiObject | undefined;
+  readonly user: UserInfo;
+}
+
+export type WriteGuard = (write: GuardedWrite) => void;
 
 /** RFC 3339 in whole seconds, as metav1.Time is written. */
 export function timeText(wallMs: number): string {

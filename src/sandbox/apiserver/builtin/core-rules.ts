@@ -18,6 +18,9 @@ export const NAMESPACE_RULES: KindRules = {
     const name = namespace.metadata.name;
     namespace.metadata.labels = { ...namespace.metadata.labels, 'kubernetes.io/metadata.name': name };
   },
+  mark: (namespace) => {
+    namespace['status'] = { ...objectAt(namespace, 'status'), phase: 'Terminating' };
+  },
   isHeld: (namespace) => stringsAt(objectAt(namespace, 'spec'), 'finalizers').length > 0,
 };
 

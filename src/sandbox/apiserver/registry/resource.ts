@@ -42,6 +42,8 @@ export interface Strategy {
   readonly isHeld?: (object: ApiObject) => boolean;
   /** Seconds that the object keeps existing after DELETE, given what the client asked for; absent = none. */
   readonly graceSeconds?: (object: ApiObject, asked: number | undefined) => number;
+  /** Changes an object that is being marked for deletion, in place. */
+  readonly mark?: (object: ApiObject) => void;
   /** DELETE answers with the object instead of a Status. */
   readonly returnsDeleted: boolean;
   /** Fills in defaults; must change nothing when applied twice. */

@@ -117,6 +117,7 @@ export function deleteObject(
   const grace = graceFor(resource, object, request.graceSeconds);
   const next = marked(cluster, object, finalizers, grace);
   const gone = isFinished(resource, next);
+  if (!gone) resource.strategy.mark?.(next);
   if (request.dryRun) return { object: next, gone };
   if (gone) return { object: cluster.store.remove(resource.storageKey, object), gone: true };
   const before = object.metadata;

@@ -11,6 +11,7 @@ import { type ApiAnswer, type ApiCall, JSON_TYPE, jsonAnswer } from './api-call.
 import { deleteObject, readDeleteOptions } from './delete-object.ts';
 import { listObjects, readSelection } from './list-objects.ts';
 import { presentationFor } from './media-type.ts';
+import type { OpenStreams } from './open-streams.ts';
 import { patchObject } from './patch-object.ts';
 import { type IncludeObject, presentList, presentObject, type PresentOptions } from './present.ts';
 import { prepareObject } from './prepare-object.ts';
@@ -24,6 +25,7 @@ export interface EndpointDeps {
   readonly cluster: Cluster;
   readonly types: BuiltinTypes;
   readonly hooks: SubresourceHooks;
+  readonly streams: OpenStreams;
 }
 
 interface Request {
@@ -62,11 +64,13 @@ export class ResourceEndpoint {
   private readonly cluster: Cluster;
   private readonly types: BuiltinTypes;
   private readonly hooks: SubresourceHooks;
+  private readonly streams: OpenStreams;
 
   constructor(deps: EndpointDeps) {
     this.cluster = deps.cluster;
     this.types = deps.types;
     this.hooks = deps.hooks;
+    this.streams = deps.streams;
   }
 
   handle(call: ApiCall, info: ResourceRequest): ApiAnswer | Promise<ApiAnswer> {
@@ -150,6 +154,7 @@ export class ResourceEndpoint {
       },
       call.signal,
     );
+    this.streams.add(stream);
     return { status: 200, headers: { 'content-type': JSON_TYPE }, body: stream };
   }
 

@@ -128,6 +128,7 @@ export function createObject(
     Reflect.deleteProperty(object, 'status');
   resource.strategy.prepareCreate?.(object, context);
   resource.strategy.admit?.(object, undefined, context);
+  for (const guard of cluster.guards) guard({ resource, object, old: undefined, user: options.user });
   validated(resource, object, undefined, '');
   if (cluster.store.get(resource.storageKey, body.namespace, object.metadata.name) !== undefined) {
     throw alreadyExists(resource, object.metadata.name);
@@ -234,6 +235,7 @@ export function updateObject(
   if (options.subresource === '') {
     resource.strategy.prepareUpdate?.(next, old, context);
     resource.strategy.admit?.(next, old, context);
+    for (const guard of cluster.guards) guard({ resource, object: next, old, user: options.user });
   }
   validated(resource, next, old, options.subresource);
   if (options.subresource !== 'status' && bumpsGeneration(resource, next, old)) {

@@ -58,6 +58,8 @@ export class ObjectStore {
   private readonly historyPerType: number;
   private currentRevision = 1;
   private restoredAt = 0;
+  private readonly untold: StoreChange[] = [];
+  private telling = false;
 
   constructor(options: { readonly historyPerType: number }) {
     this.historyPerType = options.historyPerType;
@@ -250,8 +252,21 @@ export class ObjectStore {
       shelf.forgotten = shelf.log[dropped - 1]?.revision ?? shelf.forgotten;
       shelf.log = shelf.log.slice(dropped);
     }
-    for (const watcher of shelf.watchers) watcher(change);
-    for (const listener of this.listeners) listener(change);
+    this.untold.push(change);
+    if (!this.telling) this.tell();
+  }
+
+  /** A listener may write: its change is told after the one it reacts to, so that everybody sees one order. */
+  private tell(): void {
+    this.telling = true;
+    try {
+      for (let change = this.untold.shift(); change !== undefined; change = this.untold.shift()) {
+        for (const watcher of this.shelf(change.resource).watchers) watcher(change);
+        for (const listener of this.listeners) listener(change);
+      }
+    } finally {
+      this.telling = false;
+    }
   }
 }
 

@@ -2,7 +2,7 @@
  * Label and field selectors: text in, predicate out. Fields are read by dotted path; which fields a resource may be
  * selected by is decided by its registry entry, not here.
  */
-import { type ApiObject, valueAt } from '../json-value.ts';
+import { type ApiObject, type JsonObject, objectAt, objectsAt, stringAt, stringsAt, valueAt } from '../json-value.ts';
 import { badRequest } from '../status-error.ts';
 
 export type Predicate = (object: ApiObject) => boolean;
@@ -117,4 +117,31 @@ export function bothPredicates(a: Predicate | undefined, b: Predicate | undefine
   if (a === undefined) return b;
   if (b === undefined) return a;
   return (object) => a(object) && b(object);
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+function expressionMatches(expression: JsonObject, labels: Labels): boolean {
+  const value = labels[stringAt(expression, 'key') ?? ''];
+  const listed = value !== undefined && stringsAt(expression, 'values').includes(value);
+  switch (expression['operator']) {
+    case 'In':
+      return listed;
+    case 'NotIn':
+      return !listed;
+    case 'Exists':
+      return value !== undefined;
+    default:
+      return value === undefined;
+  }
+}
+
+/** metav1.LabelSelector against labels: absent selects nothing, empty selects everything. */
+export function selectorMatches(selector: JsonObject | undefined, labels: Labels): boolean {
+  if (selector === undefined) return false;
+  const wanted = Object.entries(objectAt(selector, 'matchLabels') ?? {});
+  return (
+    wanted.every(([key, value]) => labels[key] === value) &&
+    objectsAt(selector, 'matchExpressions').every((expression) => expressionMatches(expression, labels))
+  );
 }
