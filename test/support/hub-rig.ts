@@ -16,6 +16,7 @@ import type { DesiredContent } from '../../src/core/model/desired.ts';
 import type { NodeOffer } from '../../src/core/model/member.ts';
 import type { RunEnd, RunOrder, RunReport } from '../../src/core/model/run.ts';
 import { seededRandom } from '../../src/platform/clock/seeded-random.ts';
+import type { Timer } from '../../src/platform/clock/clock.ts';
 import { VirtualClock } from '../../src/platform/clock/virtual-clock.ts';
 import type { EventInput } from '../../src/platform/kube/event-recorder.ts';
 import { createSinkLogger } from '../../src/platform/log/logger.ts';
@@ -190,6 +191,7 @@ export class FakeMember {
   private readonly held = new Map<string, HeldRun>();
   private epoch = 0;
   private sequence = 0;
+  private beat: Timer | undefined;
 
   constructor(fleet: () => HubFleet, clock: VirtualClock, name: string, options: FakeMemberOptions) {
     this.fleet = fleet;
@@ -200,6 +202,7 @@ export class FakeMember {
 
   /** Speaks to another hub process from now on. */
   movedTo(rig: HubRig): FakeMember {
+    this.fallSilent();
     const moved = new FakeMember(() => rig.fleet, this.clock, this.name, { nodes: this.nodes });
     moved.epoch = this.epoch;
     for (const [key, run] of this.held) moved.held.set(key, run);
@@ -219,11 +222,28 @@ export class FakeMember {
       openedAt: this.clock.read(),
     });
     if (opened.kind !== 'opened') throw new Error(`session refused: ${opened.kind}`);
+    this.beat?.cancel();
+    this.beat = this.clock.every(5_000, () => {
+      this.report();
+    });
     this.report();
     return this;
   }
 
+  /** The line is cut, or the agent is dead: nothing is heard of it any more. */
+  fallSilent(): void {
+    this.beat?.cancel();
+    this.beat = undefined;
+  }
+
+  /** As if it had connected once more somewhere else. */
+  skipEpoch(): void {
+    this.epoch += 1;
+  }
+
+  /** The stream ends. */
   disconnect(): void {
+    this.fallSilent();
     this.fleet().closeSession(this.name, this.epoch);
   }
 
@@ -299,6 +319,12 @@ export class FakeMember {
       ...(phase === 'Running' ? { allRunningAtMs: this.clock.nowMs(), deadlineArmed: true } : {}),
       ...(end === undefined ? {} : { end, gpuSeconds: 60 }),
     };
+  }
+
+  /** Why its runs are where they are, in the next reports. */
+  say(message: string): void {
+    for (const run of this.held.values()) run.report = { ...run.report, message };
+    this.report();
   }
 
   /** Ends every live run as given and reports. */

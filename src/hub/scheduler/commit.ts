@@ -88,7 +88,7 @@ export class Committer {
       if (raced) logger.debug('lost a race for a job while placing it', { job: record.key });
       else logger.warn('a placement could not be written; it is decided again', { job: record.key, error });
       await this.readAgain(record, signal);
-      state.forget(task.uid);
+      state.forget(task.uid, !raced);
     }
   }
 

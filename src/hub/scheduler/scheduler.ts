@@ -91,8 +91,8 @@ class SchedulerLoop implements Scheduler {
     const { state, clock, hubMetrics, logger } = this.deps;
     const startedMs = clock.monotonicMs();
     this.cycles += 1;
+    if (!state.hasWaiting) return;
     const snapshot = state.snapshot();
-    if (snapshot.pending.length + snapshot.blocked.length === 0) return;
     const decision = schedule(snapshot);
     hubMetrics.cycles.observe({}, (clock.monotonicMs() - startedMs) / 1000);
     let overtaken = 0;

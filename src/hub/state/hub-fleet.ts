@@ -131,17 +131,11 @@ function reportTaker(deps: HubFleetDeps, unknown: (uid: JobUid) => UnknownJob): 
       }
     }
     for (const uid of change.jobs) state.feed.job(uid);
-    if (change.first) firstHeard(state, name);
+    if (change.first || member.health !== 'Connected') state.memberHeard(member);
     if (change.capacity) state.feed.schedulable();
     if (answer) state.feed.desired(name);
     return foreignRuns.length === 0 ? { kind: 'applied' } : { kind: 'appliedInPart', foreignRuns };
   };
-}
-
-function firstHeard(state: HubState, name: MemberName): void {
-  state.feed.member(name);
-  state.feed.pools();
-  for (const entry of state.jobs.on(name)) state.feed.job(entry.record.uid);
 }
 
 /** Why a reported run may not move its job; undefined when it may, or when nobody knows the job. */

@@ -31,6 +31,7 @@ import { readJob, type JobRecord, type RawObject } from './job-record.ts';
 import { Liveness, type Leadership, type LivenessSettings, type PoolBounds } from './liveness.ts';
 import { MemberBook } from './member-book.ts';
 import { clusterOf, type MemberEntry } from './member-record.ts';
+import { sameJson } from './merge-patch.ts';
 import { planRun, type PlannedRun } from './plan-run.ts';
 import { assignMembers, type PoolMembership } from './pool-membership.ts';
 import { readPool, type PoolRecord } from './pool-record.ts';
@@ -58,6 +59,7 @@ export interface EndedRun {
 const tickMs = 1000;
 /** Told this long over an open session, a member has heard that a job is gone. */
 const goneToldMs = 60_000;
+const LONGEST_WRITE_BACKOFF_MS = 60_000;
 /** Deletions seen by this hub are remembered at least this long. */
 const deletionMemoryMs = 3_600_000;
 
@@ -150,6 +152,12 @@ export class HubState implements Runnable {
     return reading?.kind === 'valid' ? reading.rules : undefined;
   }
 
+  /** Does any job wait for a place? Cheaper than a snapshot that would say no. */
+  get hasWaiting(): boolean {
+    for (const entry of this.jobs.unfinished()) if (isWaiting(entry)) return true;
+    return false;
+  }
+
   snapshot(): Snapshot {
     const { jobs, members, pools, membership, liveness, version } = this;
     return snapshotOf({ version, nowMs: this.deps.clock.nowMs(), jobs, members, pools, membership, liveness });
@@ -184,10 +192,18 @@ export class HubState implements Runnable {
     return plan;
   }
 
-  /** The write failed: the placement counts no longer, and another cycle may decide. */
-  forget(uid: JobUid): void {
+  /**
+   * The write failed: the placement counts no longer, and another cycle may decide. `backOff`: not at once, because what went
+   * wrong was no lost race and may well go wrong again.
+   */
+  forget(uid: JobUid, backOff = false): void {
     const entry = this.jobs.get(uid);
     if (entry?.assumed === undefined) return;
+    if (backOff) {
+      entry.failedWrites += 1;
+      const waitMs = Math.min(LONGEST_WRITE_BACKOFF_MS, 250 * 2 ** Math.min(20, entry.failedWrites));
+      entry.notBeforeMs = Math.max(entry.notBeforeMs, this.deps.clock.nowMs() + waitMs);
+    }
     this.jobs.assume(entry, undefined);
     this.version += 1;
     this.feed.job(uid);
@@ -226,9 +242,25 @@ export class HubState implements Runnable {
   /** Something found out after a run was placed, for which it must end. False when that run is not the job's any more. */
   runProblem(run: RunId, problem: { readonly cause: Cause; readonly message: string }): boolean {
     const entry = this.jobs.get(run.jobUid);
-    if (entry?.record.run?.terms.id.fence !== run.fence) return false;
+    const live = entry?.record.run;
+    if (entry === undefined || live?.terms.id.fence !== run.fence) return false;
+    // A member that has begun the run has all it needs: what is gone on the hub since is no reason to end it.
+    const phase = this.members.reportOf(live.terms.member, live.terms.id)?.phase;
+    if (phase !== undefined && phase !== 'Accepted') return false;
     entry.problem = { fence: run.fence, ...problem };
     return true;
+  }
+
+  /** A member is heard for the first time, or again: who was told that it is silent is told otherwise. */
+  memberHeard(member: MemberEntry): void {
+    member.health = 'Connected';
+    this.version += 1;
+    this.feed.member(member.name);
+    this.feed.pools();
+    this.feed.schedulable();
+    for (const entry of this.jobs.on(member.name)) this.feed.job(entry.record.uid);
+    // What waited for this member alone goes on now, not at the next tick.
+    this.tick();
   }
 
   /** Was the job seen to be deleted by this hub? */
@@ -268,7 +300,7 @@ export class HubState implements Runnable {
     }
     const homes = [before?.run?.terms.member, record.run?.terms.member];
     const cancelled = before?.run?.cancel === undefined && record.run?.cancel !== undefined;
-    const recorded = before?.status.history !== record.status.history;
+    const recorded = !sameJson(before?.status.history, record.status.history);
     if (runChanged || edited || cancelled || recorded) {
       for (const home of homes) if (home !== undefined) this.feed.desired(home);
       for (const { member } of this.members.reportedRuns(record.uid)) this.feed.desired(member);
@@ -424,6 +456,7 @@ function settleAssumption(entry: JobEntry, record: JobRecord): void {
   const { fence } = record.run.terms.id;
   if (fence === assumed.run.terms.id.fence) entry.source = { fence, reading: assumed.source };
   entry.assumed = undefined;
+  entry.failedWrites = 0;
   entry.refusal = undefined;
   entry.refusedSinceMs = undefined;
 }

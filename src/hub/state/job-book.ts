@@ -30,6 +30,8 @@ export interface JobEntry {
   notBeforeMs: number;
   /** Members that just refused it, until when (wall clock). */
   readonly avoid: Map<MemberName, number>;
+  /** Placements in a row that could not be written, lost races apart. */
+  failedWrites: number;
   /** Ends by one cause in a row, without a run that got going in between. */
   repeats: { readonly cause: Cause; readonly count: number } | undefined;
   refusal: Refusal | undefined;
@@ -139,6 +141,7 @@ function newEntry(record: JobRecord): JobEntry {
     source: undefined,
     notBeforeMs: 0,
     avoid: new Map(),
+    failedWrites: 0,
     repeats: undefined,
     refusal: undefined,
     refusedSinceMs: undefined,
