@@ -34,7 +34,7 @@ export interface ShellWorker {
 export function shellWorkerCommand(worker: ShellWorker): readonly string[] {
   const code = worker.exitCode ?? 0;
   const lines = [
-    'diary="$LUMBUNG_SANDBOX_ROOT/workers.jsonl"',
+    'diary="$LUMBUNG_SANDBOX_DISK/workers.jsonl"',
     'note() { printf \'{"job":"%s","fence":%s,"index":%s,"member":"%s","event":"%s","atMs":%s%s}\\n\' "$LUMBUNG_JOB_UID" "$LUMBUNG_FENCE" "${RANK:-0}" "$LUMBUNG_MEMBER" "$1" "$(date +%s%3N)" "$2" >> "$diary"; }',
     worker.ignoresTerm === true ? "trap 'note term' TERM" : `trap 'note term; note exit ",\\"code\\":143"; exit 143' TERM`,
     'note start',

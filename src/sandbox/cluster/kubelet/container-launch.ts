@@ -1,7 +1,7 @@
 /**
  * Turns a container of a pod into what the runtime starts: program, arguments, environment, working folder.
  *
- * Invariants: the environment holds a small base (PATH, HOME, TMPDIR, HOSTNAME, LUMBUNG_SANDBOX_ROOT), then what the pod
+ * Invariants: the environment holds a small base (PATH, HOME, TMPDIR, HOSTNAME, LUMBUNG_SANDBOX_ROOT, LUMBUNG_SANDBOX_DISK), then what the pod
  * says, then the boards it was given, which nothing can overwrite; nothing comes from the sandbox's own environment. Images
  * are ignored, so that a container must name its command; an image that ends in `:does-not-exist` cannot be pulled.
  */
@@ -24,7 +24,13 @@ export interface LaunchInput {
   /** UUIDs of the boards that the container was given. */
   readonly boards: readonly string[];
   /** Undefined for a runtime without disk. */
-  readonly disk: { readonly podDir: string; readonly folders: VolumeFolders } | undefined;
+  readonly disk:
+    | {
+        readonly podDir: string;
+        /** The member's disk, which outlives the pod. */ readonly memberDir: string;
+        readonly folders: VolumeFolders;
+      }
+    | undefined;
   /** Directories of programs, colon-separated. */
   readonly path: string;
   readonly resolveName: (text: string) => Promise<string>;
@@ -54,21 +60,23 @@ export async function planLaunch(input: LaunchInput): Promise<LaunchPlan> {
     return { kind: 'Ready', argv, env: own.value, workingDir: '/', terminationMessagePath: undefined };
   }
   try {
-    return await onDisk(input, { podDir: input.disk.podDir, folders: input.disk.folders, argv, own: own.value });
+    return await onDisk(input, { ...input.disk, argv, own: own.value });
   } catch (error) {
-    if (error instanceof MountProblem) return { kind: 'NotYet', reason: 'CreateContainerError', message: error.message };
+    if (error instanceof MountProblem)
+      return { kind: 'NotYet', reason: 'CreateContainerError', message: error.message };
     throw error;
   }
 }
 
 interface DiskLaunch {
   readonly podDir: string;
+  readonly memberDir: string;
   readonly folders: VolumeFolders;
   readonly argv: readonly string[];
   readonly own: Readonly<Record<string, string>>;
 }
 
-async function onDisk(input: LaunchInput, { podDir, folders, argv, own }: DiskLaunch): Promise<LaunchPlan> {
+async function onDisk(input: LaunchInput, { podDir, memberDir, folders, argv, own }: DiskLaunch): Promise<LaunchPlan> {
   const prepared = await prepareContainerRoot(podDir, input.container, folders);
   const rewrite = pathRewriter(prepared.mounts);
   const env: Record<string, string> = {
@@ -80,6 +88,7 @@ async function onDisk(input: LaunchInput, { podDir, folders, argv, own }: DiskLa
   for (const [name, value] of Object.entries(own)) env[name] = await input.resolveName(rewrite(value));
   if (input.boards.length > 0) env['NVIDIA_VISIBLE_DEVICES'] = input.boards.join(',');
   env['LUMBUNG_SANDBOX_ROOT'] = prepared.root;
+  env['LUMBUNG_SANDBOX_DISK'] = memberDir;
   const workingDir = await workingFolder(input.container, prepared.root, rewrite);
   return {
     kind: 'Ready',

@@ -209,7 +209,10 @@ export class PodWorker {
   /** Boards and an address, or a refusal that fails the pod. */
   private accept(): boolean {
     if (wasRunning(this.pod)) {
-      this.refused = { reason: 'SandboxRestarted', message: 'the containers were lost with an earlier life of the node' };
+      this.refused = {
+        reason: 'SandboxRestarted',
+        message: 'the containers were lost with an earlier life of the node',
+      };
       return false;
     }
     const grant = this.deps.devices.grant(this.pod);
@@ -239,13 +242,21 @@ export class PodWorker {
         continue;
       }
       await keeper.keep(this.restartPolicy === 'Never' ? 'Never' : 'OnFailure', this.halt.signal);
+      this.reporter.report();
       if (keeper.status.state.terminated?.exitCode !== 0) return false;
     }
     return !this.halted;
   }
 
   private async runMain(): Promise<void> {
-    await Promise.all(this.main.map((keeper) => keeper.keep(this.restartPolicy, this.halt.signal)));
+    let left = this.main.length;
+    const keep = async (keeper: ContainerKeeper): Promise<void> => {
+      await keeper.keep(this.restartPolicy, this.halt.signal);
+      left -= 1;
+      // The end of the last one is the end of the pod, and told together with it.
+      if (left > 0) this.reporter.report();
+    };
+    await Promise.all(this.main.map(keep));
   }
 
   private async stopSidecars(sidecars: readonly Promise<void>[]): Promise<void> {
@@ -338,7 +349,9 @@ export class PodWorker {
       config: needsConfig ? await link.config(this.pod) : { configMaps: new Map(), secrets: new Map() },
       allocatable: this.deps.allocatable,
       boards: this.boards.get(container.name) ?? [],
-      disk: this.deps.runtime.usesDisk ? { podDir: this.podDir, folders: this.folders } : undefined,
+      disk: this.deps.runtime.usesDisk
+        ? { podDir: this.podDir, memberDir: this.deps.diskDir, folders: this.folders }
+        : undefined,
       path: this.deps.path,
       resolveName: (text) => names.resolve(text, namespace, signal),
     });
