@@ -48,15 +48,10 @@ export async function verifyCsr(csrPem: string): Promise<VerifiedCsr> {
   if (csrPem.length > longestCsr) {
     throw new PkiError('Malformed', `CSR of ${csrPem.length} characters, at most ${longestCsr} are allowed`);
   }
-  const csr = readCsr(decodeOnePem(csrPem, csrLabel, 'CSR'));
-  const publicKeySpki = new Uint8Array(csr.publicKey.rawData);
+  const { csr, commonName, publicKeySpki } = readCsr(decodeOnePem(csrPem, csrLabel, 'CSR'));
   requireAllowedKey(publicKeySpki);
   if (!(await signedByItself(csr))) throw new PkiError('BadSignature', 'CSR: not signed by the key that it asks for');
-  return {
-    commonName: csr.subjectName.getField('CN')[0] ?? '',
-    publicKeySpki,
-    publicKeyFingerprint: sha256Hex(publicKeySpki),
-  };
+  return { commonName, publicKeySpki, publicKeyFingerprint: sha256Hex(publicKeySpki) };
 }
 
 /** Throws PkiError `UnsupportedKey` unless the key is on P-256 or P-384. */
@@ -98,9 +93,18 @@ export async function exportKeyPem(key: webcrypto.CryptoKey): Promise<string> {
   return encodePem(new Uint8Array(await webcrypto.subtle.exportKey('pkcs8', key)), keyLabel);
 }
 
-function readCsr(der: Uint8Array): x509.Pkcs10CertificateRequest {
+interface ReadCsr {
+  readonly csr: x509.Pkcs10CertificateRequest;
+  readonly commonName: string;
+  readonly publicKeySpki: Uint8Array;
+}
+
+/** The library reads parts only when asked for them, so that each may turn out to be malformed. */
+function readCsr(der: Uint8Array): ReadCsr {
   try {
-    return new x509.Pkcs10CertificateRequest(Uint8Array.from(der));
+    const csr = new x509.Pkcs10CertificateRequest(Uint8Array.from(der));
+    const commonName = csr.subjectName.getField('CN')[0] ?? '';
+    return { csr, commonName, publicKeySpki: new Uint8Array(csr.publicKey.rawData) };
   } catch {
     throw new PkiError('Malformed', 'CSR: the DER cannot be read');
   }

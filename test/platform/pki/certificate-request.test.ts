@@ -34,7 +34,7 @@ describe('certificate requests', () => {
           else expect(outcome).toEqual(said);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 250 },
     );
   });
 
