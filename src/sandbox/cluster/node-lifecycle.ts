@@ -169,7 +169,9 @@ export function wantedTaints(node: Node, now: string): readonly Taint[] {
   const key = ready === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
   if (ready !== 'True') {
     for (const effect of ['NoSchedule', 'NoExecute'] as const) {
-      want.push(taints.find((taint) => taint.key === key && taint.effect === effect) ?? { key, effect, timeAdded: now });
+      want.push(
+        taints.find((taint) => taint.key === key && taint.effect === effect) ?? { key, effect, timeAdded: now },
+      );
     }
   }
   if (node.spec?.unschedulable === true) {

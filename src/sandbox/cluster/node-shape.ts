@@ -79,14 +79,17 @@ export function parseNodeSpec(text: string): Result<NodeGroup, NodeSpecError> {
     const equals = part.indexOf('=');
     const key = equals < 0 ? part : part.slice(0, equals).trim();
     const value = equals < 0 ? '' : part.slice(equals + 1).trim();
-    if (!isSpecKey(key)) return bad(key, value, `unknown key ${JSON.stringify(key)}: want one of ${usedKeys.join(', ')}`);
+    if (!isSpecKey(key))
+      return bad(key, value, `unknown key ${JSON.stringify(key)}: want one of ${usedKeys.join(', ')}`);
     if (seen.has(key) && key !== 'label' && key !== 'taint') return bad(key, value, `${key} is given twice`);
     seen.add(key);
     const next = readers[key](group, value);
     if (!next.ok) return next;
     group = next.value;
   }
-  return seen.size === 0 ? bad('', text, 'a node spec needs at least one key, e.g. "gpu=H100-80GB x8, nodes=2"') : ok(group);
+  return seen.size === 0
+    ? bad('', text, 'a node spec needs at least one key, e.g. "gpu=H100-80GB x8, nodes=2"')
+    : ok(group);
 }
 
 /** `count` nodes named `<prefix>-1`, `<prefix>-2`, and so on, counting on from `from`. */

@@ -71,7 +71,8 @@ function logQuery(query: URLSearchParams, nowMs: number): LogQuery {
   const sinceSeconds = wholeNumber(query, 'sinceSeconds', 1);
   const sinceTime = query.get('sinceTime');
   const sinceTimeMs = sinceTime === null ? undefined : Date.parse(sinceTime);
-  if (sinceTimeMs !== undefined && Number.isNaN(sinceTimeMs)) throw invalid('sinceTime', sinceTime ?? '', 'must be an RFC 3339 time');
+  if (sinceTimeMs !== undefined && Number.isNaN(sinceTimeMs))
+    throw invalid('sinceTime', sinceTime ?? '', 'must be an RFC 3339 time');
   const sinceMs = sinceSeconds === undefined ? sinceTimeMs : nowMs - sinceSeconds * 1000;
   return {
     follow: query.get('follow') === 'true',

@@ -294,7 +294,9 @@ class ProcessCluster implements SandboxCluster {
   private nodeNamed(name: string): SandboxNode {
     const node = this.nodesByName.get(name);
     if (node === undefined) {
-      throw new Error(`node ${JSON.stringify(name)} does not exist: there are ${[...this.nodesByName.keys()].join(', ')}`);
+      throw new Error(
+        `node ${JSON.stringify(name)} does not exist: there are ${[...this.nodesByName.keys()].join(', ')}`,
+      );
     }
     return node;
   }

@@ -1,7 +1,8 @@
 /**
  * The text form of sets of completion indexes, as in `status.completedIndexes`: `0-2,5`.
  *
- * Invariants: `formatIndexes(parseIndexes(t))` is the canonical form of `t`: ascending, ranges joined, no spaces.
+ * Invariants: `formatIndexes(parseIndexes(t))` is the canonical form of `t`: ascending, three neighbours or more joined by a
+ * hyphen, no spaces.
  * What cannot be read, or lies at or above `completions`, is left out, as the real controller does after a shrink.
  */
 const largestIndex = 100_000;
@@ -23,7 +24,7 @@ export function formatIndexes(indexes: Iterable<number>): string {
   let from: number | undefined;
   let to = -1;
   const close = (): void => {
-    if (from !== undefined) parts.push(from === to ? String(from) : `${from}-${to}`);
+    if (from !== undefined) parts.push(from === to ? String(from) : `${from}${to === from + 1 ? ',' : '-'}${to}`);
   };
   for (const index of [...indexes].sort((a, b) => a - b)) {
     if (from !== undefined && index <= to + 1) {

@@ -198,7 +198,10 @@ export class JobController implements Runnable {
 
   private async removePod(pod: Pod, record: JobRecord): Promise<void> {
     try {
-      await this.deps.client.delete(refOf(pod), { propagationPolicy: 'Background', preconditions: { uid: uidOf(pod) } });
+      await this.deps.client.delete(refOf(pod), {
+        propagationPolicy: 'Background',
+        preconditions: { uid: uidOf(pod) },
+      });
     } catch (error) {
       // Gone, or another pod has its name.
       if (!isNotFound(error) && !isConflict(error)) throw error;
@@ -233,7 +236,9 @@ export class JobController implements Runnable {
     const finalizers = (pod.metadata.finalizers ?? []).filter((finalizer) => finalizer !== trackingFinalizer);
     const { uid } = pod.metadata;
     try {
-      await this.deps.client.mergePatch(refOf(pod), { metadata: { uid, finalizers: finalizers.length === 0 ? null : finalizers } });
+      await this.deps.client.mergePatch(refOf(pod), {
+        metadata: { uid, finalizers: finalizers.length === 0 ? null : finalizers },
+      });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error) && !isInvalid(error)) throw error;
     }
@@ -261,11 +266,21 @@ export class JobController implements Runnable {
 
   private note(job: Job, reason: string, message: string): void {
     if (this.deps.verboseEvents !== true) return;
-    this.deps.events?.record({ regarding: { ...job, apiVersion: 'batch/v1', kind: 'Job' }, type: 'Normal', reason, message });
+    this.deps.events?.record({
+      regarding: { ...job, apiVersion: 'batch/v1', kind: 'Job' },
+      type: 'Normal',
+      reason,
+      message,
+    });
   }
 
   private warn(job: Job, reason: string, message: string): void {
-    this.deps.events?.record({ regarding: { ...job, apiVersion: 'batch/v1', kind: 'Job' }, type: 'Warning', reason, message });
+    this.deps.events?.record({
+      regarding: { ...job, apiVersion: 'batch/v1', kind: 'Job' },
+      type: 'Warning',
+      reason,
+      message,
+    });
   }
 }
 
@@ -286,7 +301,11 @@ function versionOf(job: Job): number {
 function asLeaving(pod: Pod): Pod {
   if (isTerminating(pod)) return pod;
   const nodeName = (pod.spec.nodeName ?? '') === '' ? 'unknown' : (pod.spec.nodeName ?? '');
-  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: '1970-01-01T00:00:00Z' }, spec: { ...pod.spec, nodeName } };
+  return {
+    ...pod,
+    metadata: { ...pod.metadata, deletionTimestamp: '1970-01-01T00:00:00Z' },
+    spec: { ...pod.spec, nodeName },
+  };
 }
 
 function soonest(...waits: readonly (number | undefined)[]): ReconcileResult | undefined {

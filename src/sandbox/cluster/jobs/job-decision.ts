@@ -41,6 +41,18 @@ export interface JobPlan {
 }
 
 export function planJob(view: JobView): JobPlan {
+  const plan = planWhole(view);
+  return { ...plan, status: withoutZeros(plan.status) };
+}
+
+/** Counts of nothing and empty lists are absent in what the real controller writes; `ready` and `terminating` are not. */
+function withoutZeros(status: JobStatus): JobStatus {
+  const empty = (field: string, value: unknown): boolean =>
+    (value === 0 && field !== 'ready' && field !== 'terminating') || (Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(Object.entries(status).filter(([field, value]) => !empty(field, value)));
+}
+
+function planWhole(view: JobView): JobPlan {
   const { job, pods } = view;
   const tally = tallyPods(job, pods, view.memory.counted);
   const counts = countEnds(view, tally);

@@ -34,7 +34,10 @@ export function choosePods(input: ChoiceInput): PodChoice {
   if (kept.length > want) return { create: [], remove: [...unwanted, ...lastOf(kept, kept.length - want)] };
   const leaving = replacesTerminating(job) ? 0 : tally.terminating.length;
   const missing = Math.max(0, want - kept.length - leaving);
-  return { create: job.spec.completionMode === 'Indexed' ? freeIndexes(input, missing) : plain(missing), remove: unwanted };
+  return {
+    create: job.spec.completionMode === 'Indexed' ? freeIndexes(input, missing) : plain(missing),
+    remove: unwanted,
+  };
 }
 
 function plain(count: number): readonly undefined[] {

@@ -162,7 +162,8 @@ export class ApiLink implements PodLink {
 
 function contentsOf(object: ConfigObject, encoded: boolean): ReadonlyMap<string, Uint8Array> {
   const out = new Map<string, Uint8Array>();
-  for (const [key, value] of Object.entries(object.data ?? {})) out.set(key, Buffer.from(value, encoded ? 'base64' : 'utf8'));
+  for (const [key, value] of Object.entries(object.data ?? {}))
+    out.set(key, Buffer.from(value, encoded ? 'base64' : 'utf8'));
   for (const [key, value] of Object.entries(object.binaryData ?? {})) out.set(key, Buffer.from(value, 'base64'));
   return out;
 }

@@ -117,7 +117,10 @@ export class ContainerKeeper {
     this.handle?.kill();
   }
 
-  /** Runs attempts until the policy wants no more or the halt. `started` is called when the first one runs. */
+  /**
+   * Runs attempts until the policy wants no more or the halt. `started` is called when the first one runs. The last end is
+   * not announced through `changed`: the caller knows whether it is the end of the whole pod, and then says both at once.
+   */
   async keep(policy: RestartPolicy, halt: AbortSignal, started?: () => void): Promise<void> {
     for (;;) {
       const beganMs = this.deps.clock.monotonicMs();
@@ -197,7 +200,6 @@ export class ContainerKeeper {
     const containerID = this.containerId;
     const finishedAt = formatTimestamp(this.deps.clock.nowMs());
     this.state = { terminated: { ...terminated, finishedAt, ...(containerID === undefined ? {} : { containerID }) } };
-    this.deps.changed();
   }
 
   /** An image that cannot be pulled keeps the container waiting for ever, as on a real node. */

@@ -93,7 +93,10 @@ export function expand(value: string, env: Readonly<Record<string, string>>): st
 }
 
 /** Names of ConfigMaps and Secrets that the pod's containers and volumes refer to. */
-export function configReferences(pod: Pod): { readonly configMaps: ReadonlySet<string>; readonly secrets: ReadonlySet<string> } {
+export function configReferences(pod: Pod): {
+  readonly configMaps: ReadonlySet<string>;
+  readonly secrets: ReadonlySet<string>;
+} {
   const configMaps = new Set<string>();
   const secrets = new Set<string>();
   for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {

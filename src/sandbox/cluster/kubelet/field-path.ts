@@ -47,12 +47,14 @@ export function resourceFieldValue(
   ref: ResourceFieldRef,
   allocatable: Readonly<Record<string, string | number>>,
 ): Result<string, string> {
-  const container = ref.containerName === undefined ? owner : containers.find((other) => other.name === ref.containerName);
+  const container =
+    ref.containerName === undefined ? owner : containers.find((other) => other.name === ref.containerName);
   const match = /^(limits|requests)\.(.+)$/.exec(ref.resource);
   if (container === undefined) return err(`container ${JSON.stringify(ref.containerName ?? '')} not found`);
   if (match === null) return err(`resource ${JSON.stringify(ref.resource)} is not supported`);
   const resource = match[2] ?? '';
-  const own = match[1] === 'limits' ? container.resources?.limits?.[resource] : container.resources?.requests?.[resource];
+  const own =
+    match[1] === 'limits' ? container.resources?.limits?.[resource] : container.resources?.requests?.[resource];
   const amount = own ?? (match[1] === 'limits' ? allocatable[resource] : '0') ?? '0';
   try {
     if (resource === 'cpu') {

@@ -14,7 +14,7 @@ trap '' HUP INT TERM
 while read -r op id; do
   if [ "$op" = add ]; then eval "group_$id=1"; else unset "group_$id"; fi
 done
-for id in $(set | sed -n 's/^group_\\([0-9][0-9]*\\)=.*/\\1/p'); do kill -KILL -- "-$id" 2>/dev/null; done
+for id in $(set | sed -n 's/^group_\\([0-9][0-9]*\\)=.*/\\1/p'); do kill -KILL "-$id" 2>/dev/null; done
 `;
 
 export class OrphanWatchdog {

@@ -4,14 +4,7 @@
  * Invariants: pure; conditions of others (PodScheduled, DisruptionTarget, readiness gates) are kept as they are; a
  * condition's transition time moves only when its status does; Succeeded and Failed only when nothing runs any more.
  */
-import type {
-  Container,
-  ContainerStatus,
-  Pod,
-  PodCondition,
-  PodPhase,
-  PodStatus,
-} from '../objects/pod.ts';
+import type { Container, ContainerStatus, Pod, PodCondition, PodPhase, PodStatus } from '../objects/pod.ts';
 
 export interface PodFacts {
   /** The pod as last read: its spec and the conditions of others. */
@@ -102,14 +95,21 @@ function ownConditions(facts: PodFacts, phase: PodPhase): readonly Judgement[] {
         };
   const ready = readiness === undefined ? { status: 'True' as const } : { status: 'False' as const, ...readiness };
   return [
-    { type: 'PodReadyToStartContainers', status: running || (facts.podIp !== undefined && over === undefined) ? 'True' : 'False' },
+    {
+      type: 'PodReadyToStartContainers',
+      status: running || (facts.podIp !== undefined && over === undefined) ? 'True' : 'False',
+    },
     initialized,
     { type: 'Ready', ...ready },
     { type: 'ContainersReady', ...ready },
   ];
 }
 
-function mergeConditions(old: readonly PodCondition[], own: readonly Judgement[], now: string): readonly PodCondition[] {
+function mergeConditions(
+  old: readonly PodCondition[],
+  own: readonly Judgement[],
+  now: string,
+): readonly PodCondition[] {
   const mine = own.map((judgement): PodCondition => {
     const before = old.find((other) => other.type === judgement.type);
     const since = before?.status === judgement.status ? (before.lastTransitionTime ?? now) : now;

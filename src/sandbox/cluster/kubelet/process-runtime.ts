@@ -14,7 +14,13 @@ import { kill } from 'node:process';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../../platform/clock/clock.ts';
 import type { Logger } from '../../../platform/log/logger.ts';
-import type { ContainerExit, ContainerHandle, ContainerLaunch, ContainerRuntime, LaunchOutcome } from './container-runtime.ts';
+import type {
+  ContainerExit,
+  ContainerHandle,
+  ContainerLaunch,
+  ContainerRuntime,
+  LaunchOutcome,
+} from './container-runtime.ts';
 import { OrphanWatchdog } from './orphan-watchdog.ts';
 import { groupIsAlive, signalGroup } from './process-groups.ts';
 
@@ -66,7 +72,11 @@ export class ProcessRuntime implements ContainerRuntime {
     return new Promise((resolve) => {
       child.once('error', (error) => {
         if (child.pid === undefined) resolve({ kind: 'Failed', message: startProblem(program, error) });
-        else this.deps.logger.warn('container process error', { pid: child.pid, code: (error as NodeJS.ErrnoException).code });
+        else
+          this.deps.logger.warn('container process error', {
+            pid: child.pid,
+            code: (error as NodeJS.ErrnoException).code,
+          });
       });
       const { pid } = child;
       if (pid !== undefined) resolve({ kind: 'Started', handle: this.adopt(child, pid, launch) });

@@ -7,7 +7,13 @@
  */
 import type { Clock } from '../../../platform/clock/clock.ts';
 import type { Pod } from '../objects/pod.ts';
-import type { ContainerExit, ContainerHandle, ContainerLaunch, ContainerRuntime, LaunchOutcome } from './container-runtime.ts';
+import type {
+  ContainerExit,
+  ContainerHandle,
+  ContainerLaunch,
+  ContainerRuntime,
+  LaunchOutcome,
+} from './container-runtime.ts';
 
 export const durationAnnotation = 'sandbox.lumbung.dev/duration';
 export const exitCodeAnnotation = 'sandbox.lumbung.dev/exit-code';
@@ -72,7 +78,10 @@ export function simulatedBehaviour(pod: Pod): SimulatedBehaviour {
   const duration = annotations[durationAnnotation] ?? '0s';
   const durationMs = duration === 'infinite' ? undefined : parseDurationMs(duration);
   if (durationMs === undefined && duration !== 'infinite') {
-    return { kind: 'Bad', message: `${durationAnnotation}: ${JSON.stringify(duration)} is no duration such as 1h30m, 90s or infinite` };
+    return {
+      kind: 'Bad',
+      message: `${durationAnnotation}: ${JSON.stringify(duration)} is no duration such as 1h30m, 90s or infinite`,
+    };
   }
   const exitCode = annotations[exitCodeAnnotation] ?? '0';
   if (!/^\d{1,3}$/.test(exitCode) || Number(exitCode) > 255) {

@@ -79,7 +79,8 @@ async function filesOf(volume: Volume, input: VolumeInput): Promise<readonly Vol
     throw new MountProblem(`volume ${JSON.stringify(volume.name)}: the sandbox has no volumes of kind ${kind}`);
   }
   const out: VolumeFile[] = [];
-  for (const source of projected.sources ?? []) out.push(...(await projectedFiles(source, projected.defaultMode, input)));
+  for (const source of projected.sources ?? [])
+    out.push(...(await projectedFiles(source, projected.defaultMode, input)));
   return out;
 }
 

@@ -34,7 +34,9 @@ function matchesTerm(term: NodeSelectorTerm, node: Node): boolean {
   const labels = node.metadata.labels ?? {};
   return (
     expressions.every((requirement) => matchesRequirement(requirement, labels[requirement.key])) &&
-    fields.every((requirement) => requirement.key === 'metadata.name' && matchesRequirement(requirement, node.metadata.name))
+    fields.every(
+      (requirement) => requirement.key === 'metadata.name' && matchesRequirement(requirement, node.metadata.name),
+    )
   );
 }
 

@@ -214,7 +214,10 @@ export class PodScheduler implements Runnable {
       await disruptPod(
         this.deps.client,
         victim,
-        { reason: 'PreemptionByScheduler', message: 'default-scheduler: preempting to accommodate a higher priority pod' },
+        {
+          reason: 'PreemptionByScheduler',
+          message: 'default-scheduler: preempting to accommodate a higher priority pod',
+        },
         this.deps.clock.nowMs(),
       );
       this.record(victim, 'Normal', 'Preempted', `Preempted by pod ${uidOf(by)} on node ${nodeName}`);
@@ -268,7 +271,10 @@ export class PodScheduler implements Runnable {
     };
     const others = (pod.status?.conditions ?? []).filter((other) => other.type !== 'PodScheduled');
     const { uid, namespace, name } = pod.metadata;
-    const status = { conditions: [...others, condition], ...(nominatedNodeName === undefined ? {} : { nominatedNodeName }) };
+    const status = {
+      conditions: [...others, condition],
+      ...(nominatedNodeName === undefined ? {} : { nominatedNodeName }),
+    };
     try {
       await this.deps.client.mergePatch(
         { type: pods, namespace: namespace ?? '', name: name ?? '' },
@@ -277,7 +283,8 @@ export class PodScheduler implements Runnable {
       );
     } catch (error) {
       // The sentence is for people; the next change of it will be written again.
-      if (!isNotFound(error)) this.deps.logger.debug('condition not written', { pod: podKey(pod), error: String(error) });
+      if (!isNotFound(error))
+        this.deps.logger.debug('condition not written', { pod: podKey(pod), error: String(error) });
     }
   }
 

@@ -57,7 +57,8 @@ function whyNotEligible(pod: Pod, rows: readonly NodeRow[]): string | undefined 
   const nominated = rows.find((row) => row.node.metadata.name === pod.status?.nominatedNodeName);
   for (const { pod: other, priority } of nominated?.pods.values() ?? []) {
     const leaving = isTerminating(other) && conditionOf(other, 'DisruptionTarget')?.reason === 'PreemptionByScheduler';
-    if (leaving && priority < (pod.spec.priority ?? 0)) return 'not eligible due to a terminating pod on the nominated node.';
+    if (leaving && priority < (pod.spec.priority ?? 0))
+      return 'not eligible due to a terminating pod on the nominated node.';
   }
   return undefined;
 }

@@ -36,7 +36,8 @@ function specRequests(spec: PodSpec): Amounts {
 function containerRequests(container: Container): Amounts {
   const out = new Map<string, number>();
   for (const source of [container.resources?.limits, container.resources?.requests]) {
-    for (const [resource, quantity] of Object.entries(source ?? {})) out.set(resource, resourceAmount(resource, quantity));
+    for (const [resource, quantity] of Object.entries(source ?? {}))
+      out.set(resource, resourceAmount(resource, quantity));
   }
   return out;
 }

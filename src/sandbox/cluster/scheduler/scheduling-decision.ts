@@ -34,7 +34,10 @@ export function decideScheduling(pod: Pod, ledger: Pick<NodeLedger, 'nodes' | 'n
   const nodeName = fitting.find((row) => row.node.metadata.name === promised)?.node.metadata.name;
   const chosen = nodeName ?? chooseNode(pod, requests, fitting);
   if (chosen !== undefined) return { kind: 'Bind', nodeName: chosen };
-  const why = unavailable(rows.length, [...refusals.values()].flatMap((refusal) => refusal.reasons));
+  const why = unavailable(
+    rows.length,
+    [...refusals.values()].flatMap((refusal) => refusal.reasons),
+  );
   const plan = planPreemption(pod, requests, rows, refusals);
   if (plan.kind === 'Evict') return { ...plan, kind: 'Preempt', message: why };
   const after = plan.ineligible ?? unavailable(rows.length, [...plan.reasons.values()]);
