@@ -188,7 +188,7 @@ describe('a decision', () => {
 });
 
 describe('any decision', () => {
-  const check = (name: string, property: (snapshot: Snapshot) => void, numRuns = 1_000): void => {
+  const check = (name: string, property: (snapshot: Snapshot) => void, numRuns = 400): void => {
     it(name, () => {
       fc.assert(fc.property(arbitrarySnapshot, property), { numRuns });
     });
@@ -252,7 +252,7 @@ describe('any decision', () => {
         }
       }
     },
-    1_500,
+    700,
   );
 });
 
