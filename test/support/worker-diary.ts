@@ -36,7 +36,9 @@ export function shellWorkerCommand(worker: ShellWorker): readonly string[] {
   const lines = [
     'diary="$LUMBUNG_SANDBOX_DISK/workers.jsonl"',
     'note() { printf \'{"job":"%s","fence":%s,"index":%s,"member":"%s","event":"%s","atMs":%s%s}\\n\' "$LUMBUNG_JOB_UID" "$LUMBUNG_FENCE" "${RANK:-0}" "$LUMBUNG_MEMBER" "$1" "$(date +%s%3N)" "$2" >> "$diary"; }',
-    worker.ignoresTerm === true ? "trap 'note term' TERM" : `trap 'note term; note exit ",\\"code\\":143"; exit 143' TERM`,
+    worker.ignoresTerm === true
+      ? "trap 'note term' TERM"
+      : `trap 'note term; note exit ",\\"code\\":143"; exit 143' TERM`,
     'note start',
     `i=0; while [ $i -lt ${worker.beats} ]; do sleep ${(worker.beatMs / 1000).toFixed(3)} & wait $!; note beat; i=$((i+1)); done`,
     `note exit ',"code":${code}'`,
@@ -105,7 +107,9 @@ export function fenceLives(events: readonly DiaryEvent[]): readonly FenceLife[] 
     };
     lives.set(key, { life, exits, members });
   }
-  return [...lives.values()].map(({ life }) => life).sort((a, b) => (a.job === b.job ? a.fence - b.fence : a.job < b.job ? -1 : 1));
+  return [...lives.values()]
+    .map(({ life }) => life)
+    .sort((a, b) => (a.job === b.job ? a.fence - b.fence : a.job < b.job ? -1 : 1));
 }
 
 /** Pairs of fences of one job that were alive at the same moment. Must be empty. */
@@ -115,7 +119,8 @@ export function overlappingFences(lives: readonly FenceLife[]): readonly string[
     for (const other of lives.slice(at + 1)) {
       if (other.job !== life.job || other.fence === life.fence) continue;
       const overlapMs = Math.min(life.lastMs, other.lastMs) - Math.max(life.firstMs, other.firstMs);
-      if (overlapMs >= 0) found.push(`job ${life.job}: fences ${life.fence} and ${other.fence} lived together for ${overlapMs} ms`);
+      if (overlapMs >= 0)
+        found.push(`job ${life.job}: fences ${life.fence} and ${other.fence} lived together for ${overlapMs} ms`);
     }
   }
   return found;
