@@ -37,6 +37,9 @@ export interface RunKeeper extends Runnable {
   /** Generation last applied, for the report. */
   acknowledged(): Desired['generation'] | undefined;
   /** Opens the log of one worker, or says why not. */
-  openLog(request: LogRequest, signal: AbortSignal): Promise<Result<AsyncIterable<Uint8Array>, { readonly reason: LogRefusalReason; readonly message: string }>>;
+  openLog(
+    request: LogRequest,
+    signal: AbortSignal,
+  ): Promise<Result<AsyncIterable<Uint8Array>, { readonly reason: LogRefusalReason; readonly message: string }>>;
   subscribe(handler: () => void): () => void;
 }

@@ -31,6 +31,10 @@ export const OUTCOME_SETTLE_MS = 10_000;
 export const JOB_FAILURE_PATIENCE_MS = 10_000;
 /** How long an image or configuration that cannot work is waited for. */
 export const IMAGE_PATIENCE_MS = 120_000;
+/** How often a stop that takes its time is looked at, so that a deletion without effect is asked for again. */
+const STOP_REVIEW_MS = 10_000;
+/** How long the end of a run that never started is reported to a hub that knows of it and is silent about it. */
+const ABANDONED_MS = 3_600_000;
 
 export interface Reason {
   readonly cause: Cause;
@@ -345,20 +349,21 @@ function planStopping(facts: RunFacts, stop: StopIntent): RunPlan {
   const { job, podsToStop, terms } = facts;
   // Whoever had finished before being asked to stop has finished. The Job's own count may include those who were asked.
   if (allCompleted(facts.workers, terms.workers, undefined)) return ending(facts, completion(facts));
-  const live = facts.workers.filter(isLive).length;
-  const jobMayMakePods = job === 'Uncertain' || (typeof job === 'object' && !job.finished);
-  const patience = isOwnFailure(stop.cause) ? JOB_FAILURE_PATIENCE_MS : 0;
-  const deleteJob = jobMayMakePods && !isDeleting(job) && stop.forMs >= patience;
-  const phase: RunPhase = facts.workers.some((one) => one.unreachable && isLive(one)) ? 'Unknown' : 'Stopping';
+  const live = facts.workers.filter(isLive);
+  const phase: RunPhase = live.some((worker) => worker.unreachable) ? 'Unknown' : 'Stopping';
+  const patienceMs = isOwnFailure(stop.cause) ? JOB_FAILURE_PATIENCE_MS - stop.forMs : 0;
+  const deleteJob = mayMakePods(job) && !isDeleting(job) && patienceMs <= 0;
   if (podsToStop.length > 0 || deleteJob) {
     return { phase, message: stop.message, action: { kind: 'stop', pods: podsToStop, deleteJob } };
   }
-  if (live > 0 || jobMayMakePods) {
-    const message = live > 0 ? `${stop.message}; ${live} workers are still ending` : stop.message;
-    const wakeAfterMs = patience - stop.forMs;
-    return { phase, message, ...(wakeAfterMs > 0 ? { wakeAfterMs } : {}) };
-  }
-  return ending(facts, endOf(facts, outcomeOf(stop.cause), stop));
+  if (live.length === 0 && !mayMakePods(job)) return ending(facts, endOf(facts, outcomeOf(stop.cause), stop));
+  const message = live.length > 0 ? `${stop.message}; ${live.length} workers are still ending` : stop.message;
+  return { phase, message, wakeAfterMs: patienceMs > 0 ? patienceMs : STOP_REVIEW_MS };
+}
+
+/** A Job that is not finished makes pods, and one whose creation was not answered may. */
+function mayMakePods(job: RunFacts['job']): boolean {
+  return job === 'Uncertain' || (typeof job === 'object' && !job.finished);
 }
 
 function isDeleting(job: RunFacts['job']): boolean {
@@ -403,7 +408,7 @@ function planEnded(facts: RunFacts, end: RunEnd): RunPlan {
   const base = { phase: 'Ended', message: end.message } as const;
   const stray = strayStop(facts, end);
   if (stray !== undefined) return { ...base, action: stray };
-  const released = facts.acknowledged || facts.jobGone || (facts.unmentioned && !end.everStarted);
+  const released = facts.acknowledged || facts.jobGone || isAbandoned(facts, end);
   if (facts.record !== 'Present') return released ? { ...base, action: { kind: 'drop' } } : base;
   if (!released) {
     if (facts.endRecorded !== 'Nothing') return base;
@@ -415,6 +420,11 @@ function planEnded(facts: RunFacts, end: RunEnd): RunPlan {
   if (leftMs <= 0) return { ...base, action: { kind: 'letGo' } };
   if (facts.endRecorded !== 'Acknowledged') return { ...base, action: { kind: 'recordEnd', acknowledged: true } };
   return { ...base, wakeAfterMs: leftMs };
+}
+
+/** The hub knew of the end of a run that never started, and has not spoken of it for long: nobody will acknowledge it. */
+function isAbandoned(facts: RunFacts, end: RunEnd): boolean {
+  return facts.unmentioned && !end.everStarted && facts.endedForMs >= ABANDONED_MS;
 }
 
 /** A Job whose creation was asked for long ago may still appear: what ended stays ended. */
