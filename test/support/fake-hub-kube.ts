@@ -149,7 +149,7 @@ export class FakeHubKube {
     } as KubeClient;
   }
 
-  private async call<T>(verb: string, ref: ObjectRef, subresource: string, act: () => T): Promise<never> {
+  private async call(verb: string, ref: ObjectRef, subresource: string, act: () => unknown): Promise<never> {
     const name = ref.namespace === undefined ? ref.name : `${ref.namespace}/${ref.name}`;
     const facts = { verb, plural: ref.type.plural, name, subresource };
     this.calls.push(`${verb} ${ref.type.plural}${subresource === '' ? '' : `/${subresource}`} ${name}`);
@@ -172,7 +172,11 @@ export class FakeHubKube {
       if (ref.type.plural === 'computejobs') checkJobStatus((old.status ?? {}) as Json, status);
       return this.save(key, { ...old, status });
     }
-    const { resourceVersion: _version, ...metadataPatch } = sent;
+    return this.patchObject(key, old, patch);
+  }
+
+  private patchObject(key: string, old: RawObject, patch: Json): RawObject {
+    const { resourceVersion: _version, ...metadataPatch } = (patch['metadata'] ?? {}) as Json;
     const metadata = merge(old.metadata, metadataPatch) as RawObject['metadata'];
     const next = { ...old, metadata, ...(patch['spec'] === undefined ? {} : { spec: merge(old.spec, patch['spec']) }) };
     const saved = this.save(key, next);

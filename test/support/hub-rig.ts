@@ -122,7 +122,7 @@ export class HubRig {
   }
 
   status(name: string, namespace = 'team-a'): ComputeJobStatus {
-    return (this.job(name, namespace)?.status ?? {}) as ComputeJobStatus;
+    return this.job(name, namespace)?.status ?? {};
   }
 
   condition(name: string, type: string): NonNullable<ComputeJobStatus['conditions']>[number] | undefined {

@@ -108,28 +108,24 @@ function fill(gauges: Gauges, { state }: StateMetricsDeps): void {
 }
 
 function fillMember(gauges: Gauges, member: MemberEntry, state: HubState): void {
-  const { name, report, session } = member;
+  const { name, report } = member;
   const assignment = state.membership.byMember.get(name) ?? { kind: 'none' };
   const pool = assignment.kind === 'assigned' ? assignment.pool : '';
-  const spec = clusterOf(member)?.spec;
   gauges.ready.set({ member_cluster: name }, readinessOf(member, assignment) === 'Ready' ? 1 : 0);
-  gauges.info.set(
-    {
-      member_cluster: name,
-      pool,
-      jurisdiction: spec?.jurisdiction ?? '',
-      region: spec?.region ?? '',
-      agent_version: session?.agentVersion ?? '',
-      kubernetes_version: session?.kubernetesVersion ?? '',
-    },
-    1,
-  );
+  gauges.info.set(infoOf(member, pool), 1);
   if (member.heardAtWallMs !== undefined) gauges.lastReport.set({ member_cluster: name }, member.heardAtWallMs / 1000);
   for (const gpu of summed(report?.gpus ?? [])) {
     const labels = { member_cluster: name, pool, vendor: gpu.vendor, gpu_model: gpu.gpuModel };
     for (const gpuState of GPU_STATES) gauges.gpus.set({ ...labels, state: gpuState }, gpu[gpuState]);
     gauges.offered.set(labels, gpu.offered);
   }
+}
+
+function infoOf(member: MemberEntry, pool: string): Parameters<Gauges['info']['set']>[0] {
+  const { jurisdiction = '', region = '' } = clusterOf(member)?.spec ?? {};
+  const { agentVersion = '', kubernetesVersion = '' } = member.session ?? {};
+  const versions = { agent_version: agentVersion, kubernetes_version: kubernetesVersion };
+  return { member_cluster: member.name, pool, jurisdiction, region, ...versions };
 }
 
 /** One row for each vendor and model. */

@@ -70,6 +70,8 @@ function orderOf(entry: JobEntry, member: MemberEntry, word: Word): RunOrder | u
   const source = sourceOf(entry);
   if (source === undefined) return undefined;
   const extras = extrasOfStatus(status);
+  // An adopted run: what was frozen for it is known to its member alone, which has the order.
+  if (extras.gpuResource === '') return undefined;
   return {
     ...run.terms,
     priority: source.spec.priority,

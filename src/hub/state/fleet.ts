@@ -13,7 +13,13 @@ export type MemberAdmission =
   | { readonly kind: 'Unknown' }
   | { readonly kind: 'NotAccepted' }
   | { readonly kind: 'Revoked' }
-  | { readonly kind: 'DeclaredLost'; readonly since: string };
+  /** Bound to the same identity as an accepted one. */
+  | {
+      readonly kind: 'DeclaredLost';
+      readonly since: string;
+      readonly clusterUid: string;
+      readonly jurisdiction: Jurisdiction;
+    };
 
 export interface SessionFacts {
   readonly epoch: number;

@@ -34,6 +34,7 @@ export interface HubFleetDeps {
 export interface Orphan {
   readonly member: MemberName;
   readonly report: RunReport;
+  /** Wall clock of the hub when this process first saw it. */
   readonly sinceMs: number;
 }
 
@@ -78,7 +79,7 @@ export function createHubFleet(deps: HubFleetDeps): HubFleet {
     locateRun: (uid, attempt) => locate(state.jobs.get(uid)?.record, attempt),
     onDesiredChanged: (handler) => state.feed.subscribe('desired', handler),
     onAdmissionChanged: (handler) => state.feed.subscribe('admission', handler),
-    orphans: () => orphansOf(state, orphanSinceMs),
+    orphans: () => orphansOf(state, orphanSinceMs, deps.clock.read()),
   };
 }
 
@@ -88,8 +89,9 @@ function admissionOf(member: MemberEntry | undefined): MemberAdmission {
   const { spec, status } = cluster;
   if (spec.revoked) return { kind: 'Revoked' };
   if (!spec.accepted || spec.jurisdiction === undefined) return { kind: 'NotAccepted' };
-  if (spec.declaredLost !== undefined) return { kind: 'DeclaredLost', since: spec.declaredLost.at };
-  return { kind: 'Accepted', clusterUid: status?.clusterUid ?? '', jurisdiction: jurisdiction(spec.jurisdiction) };
+  const identity = { clusterUid: status?.clusterUid ?? '', jurisdiction: jurisdiction(spec.jurisdiction) };
+  if (spec.declaredLost !== undefined) return { kind: 'DeclaredLost', since: spec.declaredLost.at, ...identity };
+  return { kind: 'Accepted', ...identity };
 }
 
 function openSession(deps: HubFleetDeps, name: MemberName, facts: SessionFacts): OpenSessionResult {
@@ -109,42 +111,61 @@ function openSession(deps: HubFleetDeps, name: MemberName, facts: SessionFacts):
 type ApplyReport = (name: MemberName, report: MemberReport, receivedAt: ClockReading) => ReportVerdict;
 
 function reportTaker(deps: HubFleetDeps, unknown: (uid: JobUid) => UnknownJob): ApplyReport {
-  const { state, observer, logger } = deps;
+  const { state } = deps;
   return (name, report, receivedAt) => {
     const member = state.members.get(name);
     if (member === undefined || !state.leading) return { kind: 'stale' };
     const change = state.members.applyReport(member, report, receivedAt);
     if (change === undefined) return { kind: 'stale' };
-    const foreignRuns: RunId[] = [];
-    let answer = change.first;
-    for (const run of change.changed) {
-      const rejection = rejectionOf(state.jobs.get(run.id.jobUid)?.record, run, { member, first: change.first });
-      if (rejection === undefined) answer ||= run.phase === 'Ended';
-      else {
-        answer = true;
-        observer.fenceRejected(rejection);
-        logger.warn('a reported run cannot move its job', { member: name, run: run.id, phase: run.phase, rejection });
-        if (rejection === 'Foreign' || rejection === 'NeverIssued') foreignRuns.push(run.id);
-      }
-      if (state.jobs.get(run.id.jobUid) === undefined && unknown(run.id.jobUid) === 'orphan') {
-        logger.warn('a member runs what this hub does not know', { member: name, run: run.id, job: run.job });
-      }
-    }
+    const looks = change.changed.map((run) => lookAtRun(run, { deps, member, first: change.first, unknown }));
     for (const uid of change.jobs) state.feed.job(uid);
     if (change.first || member.health !== 'Connected') state.memberHeard(member);
     if (change.capacity) state.feed.schedulable();
-    if (answer) state.feed.desired(name);
+    if (change.first || looks.some((look) => look.answer)) state.feed.desired(name);
+    const foreignRuns = looks.flatMap((look) => (look.foreign ? [look.id] : []));
     return foreignRuns.length === 0 ? { kind: 'applied' } : { kind: 'appliedInPart', foreignRuns };
   };
 }
 
-/** Why a reported run may not move its job; undefined when it may, or when nobody knows the job. */
+interface RunLook {
+  readonly id: RunId;
+  /** The desired state says something about it. */
+  readonly answer: boolean;
+  /** It was never issued to this member. */
+  readonly foreign: boolean;
+}
+
+interface LookContext {
+  readonly deps: HubFleetDeps;
+  readonly member: MemberEntry;
+  readonly first: boolean;
+  readonly unknown: (uid: JobUid) => UnknownJob;
+}
+
+/** Counts and logs what a reported run may not do; moving the job is its controller's. */
+function lookAtRun(run: RunReport, { deps, member, first, unknown }: LookContext): RunLook {
+  const { observer, logger, state } = deps;
+  const facts = { member: member.name, run: run.id, phase: run.phase };
+  const record = state.jobs.get(run.id.jobUid)?.record;
+  if (record === undefined) {
+    if (unknown(run.id.jobUid) === 'orphan')
+      logger.warn('a member runs what this hub does not know', { ...facts, job: run.job });
+    return { id: run.id, answer: true, foreign: false };
+  }
+  const rejection = rejectionOf(record, run, { member, first });
+  if (rejection === undefined) return { id: run.id, answer: run.phase === 'Ended', foreign: false };
+  observer.fenceRejected(rejection);
+  logger.warn('a reported run cannot move its job', { ...facts, rejection });
+  return { id: run.id, answer: true, foreign: rejection === 'Foreign' || rejection === 'NeverIssued' };
+}
+
+/** Why a reported run may not move its job; undefined when it may. */
 function rejectionOf(
-  record: JobRecord | undefined,
+  record: JobRecord,
   run: RunReport,
   from: { readonly member: MemberEntry; readonly first: boolean },
 ): FenceRejection | undefined {
-  if (record === undefined || record.unreadable) return undefined;
+  if (record.unreadable) return undefined;
   const known = {
     ...(record.run === undefined ? {} : { run: record.run }),
     ...(record.highestFence === undefined ? {} : { highestFence: record.highestFence }),
@@ -178,13 +199,14 @@ function locate(record: JobRecord | undefined, attempt: number | undefined): Ret
   return past === undefined ? undefined : { run: { jobUid: uid, fence: past.fence }, member: past.member };
 }
 
-function orphansOf(state: HubState, since: ReadonlyMap<JobUid, number>): readonly Orphan[] {
+function orphansOf(state: HubState, since: ReadonlyMap<JobUid, number>, now: ClockReading): readonly Orphan[] {
   const orphans: Orphan[] = [];
   for (const member of state.members.all()) {
     for (const report of member.runs.values()) {
       const { jobUid } = report.id;
       if (state.jobs.get(jobUid) !== undefined || state.wasDeleted(jobUid)) continue;
-      orphans.push({ member: member.name, report, sinceMs: since.get(jobUid) ?? 0 });
+      const ageMs = now.monotonicMs - (since.get(jobUid) ?? now.monotonicMs);
+      orphans.push({ member: member.name, report, sinceMs: now.wallMs - ageMs });
     }
   }
   return orphans;

@@ -31,10 +31,10 @@ import { readJob, type JobRecord, type RawObject } from './job-record.ts';
 import { Liveness, type Leadership, type LivenessSettings, type PoolBounds } from './liveness.ts';
 import { MemberBook } from './member-book.ts';
 import { clusterOf, type MemberEntry } from './member-record.ts';
-import { sameJson } from './merge-patch.ts';
 import { planRun, type PlannedRun } from './plan-run.ts';
 import { assignMembers, type PoolMembership } from './pool-membership.ts';
 import { readPool, type PoolRecord } from './pool-record.ts';
+import { clusterUidIn, differenceOf, homesOf, sameWord } from './record-difference.ts';
 import { isNoNews } from './resource-version.ts';
 import { isWaiting, snapshotOf } from './snapshot-of.ts';
 
@@ -291,21 +291,18 @@ export class HubState implements Runnable {
   /** Tells those who read the job, and only those for whom it changed something. */
   private tellJob(entry: JobEntry, before: JobRecord | undefined): void {
     const { record } = entry;
+    const { moved, edited, answered } = differenceOf(before, record);
     this.feed.job(record.uid);
-    const runChanged = before?.run?.terms.id.fence !== record.run?.terms.id.fence;
-    const edited = before?.generation !== record.generation || before.deleting !== record.deleting;
-    if (runChanged || edited || before.finished !== record.finished) {
+    if (moved || edited) {
       this.feed.schedulable();
       this.feed.pools();
     }
-    const homes = [before?.run?.terms.member, record.run?.terms.member];
-    const cancelled = before?.run?.cancel === undefined && record.run?.cancel !== undefined;
-    const recorded = !sameJson(before?.status.history, record.status.history);
-    if (runChanged || edited || cancelled || recorded) {
-      for (const home of homes) if (home !== undefined) this.feed.desired(home);
+    const homes = homesOf(before, record);
+    if (moved || edited || answered) {
+      for (const home of homes) this.feed.desired(home);
       for (const { member } of this.members.reportedRuns(record.uid)) this.feed.desired(member);
     }
-    if (runChanged) for (const home of homes) if (home !== undefined) this.feed.member(home);
+    if (moved) for (const home of homes) this.feed.member(home);
   }
 
   private dropJob(object: RawObject): void {
@@ -459,17 +456,4 @@ function settleAssumption(entry: JobEntry, record: JobRecord): void {
   entry.failedWrites = 0;
   entry.refusal = undefined;
   entry.refusedSinceMs = undefined;
-}
-
-/** Nothing that anybody decides by has changed: only status, or bookkeeping in metadata. */
-function sameWord(a: RawObject | undefined, b: RawObject): boolean {
-  return (
-    a?.metadata.generation === b.metadata.generation &&
-    a?.metadata.deletionTimestamp === b.metadata.deletionTimestamp &&
-    JSON.stringify(a?.metadata.labels ?? {}) === JSON.stringify(b.metadata.labels ?? {})
-  );
-}
-
-function clusterUidIn(object: RawObject | undefined): unknown {
-  return (object?.status as { readonly clusterUid?: unknown } | undefined)?.clusterUid;
 }

@@ -54,12 +54,13 @@ export interface JobRecord {
 /** A newer reading of the job. What depends on the spec alone is taken from `previous` while the generation is the same. */
 export function readJob(object: RawObject, previous?: JobRecord): JobRecord {
   const { metadata } = object;
-  const uid = jobUid(metadata.uid ?? '');
-  const key = { namespace: metadata.namespace ?? '', name: metadata.name ?? '' };
+  const { uid, key } = identityOf(metadata);
   const generation = metadata.generation ?? 0;
   const status = readStatus(object.status);
-  const known = previous?.uid === uid && previous.generation === generation ? previous.reading : undefined;
+  const known =
+    previous?.uid === uid && previous.generation === generation && !previous.unreadable ? previous.reading : undefined;
   const reading = status.problems.length > 0 ? invalid(status.problems) : (known ?? readSpec(object));
+  const highest = status.value.highestFence ?? 0;
   return {
     uid,
     key,
@@ -69,11 +70,19 @@ export function readJob(object: RawObject, previous?: JobRecord): JobRecord {
     status: status.value,
     unreadable: status.problems.length > 0,
     run: runOfStatus({ uid, key }, status.value),
-    highestFence: (status.value.highestFence ?? 0) > 0 ? fence(status.value.highestFence ?? 0) : undefined,
+    highestFence: highest > 0 ? fence(highest) : undefined,
     deleting: metadata.deletionTimestamp !== undefined,
     finished: status.value.completionTime !== undefined,
     createdAtMs: parseTimestamp(metadata.creationTimestamp) ?? 0,
   };
+}
+
+/** What the API server always gives. */
+function identityOf({ uid = '', namespace = '', name = '' }: RawObject['metadata']): {
+  readonly uid: JobUid;
+  readonly key: JobKey;
+} {
+  return { uid: jobUid(uid), key: { namespace, name } };
 }
 
 function readSpec(object: RawObject): JobReading {

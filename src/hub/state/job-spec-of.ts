@@ -3,11 +3,12 @@ import type { FieldProblem } from '../../api/schema/kind.ts';
 import type { ComputeJob } from '../../api/v1alpha1/compute-job.ts';
 import { gpuModel, jobUid, jurisdiction, poolName } from '../../core/model/ids.ts';
 import type { JobSpec } from '../../core/model/job.ts';
-import { readPodTemplate } from '../../core/model/pod-requests.ts';
+import { readPodTemplate, type PodFacts } from '../../core/model/pod-requests.ts';
 import { quantityToUnits } from '../../core/model/quantity.ts';
 import { requirementsOf } from '../../core/model/selectors.ts';
 import { parseTimestamp } from '../../platform/clock/timestamp.ts';
 import { err, ok, type Result } from '../../std/result.ts';
+import { given } from './given.ts';
 import { durationMs } from './pool-rules-of.ts';
 
 export interface CompiledJob {
@@ -17,37 +18,38 @@ export interface CompiledJob {
 }
 
 export function compileJob(job: ComputeJob): Result<CompiledJob, readonly FieldProblem[]> {
-  const { spec, metadata } = job;
-  const template = readPodTemplate(
-    spec.template,
-    spec.gpuContainer === undefined ? {} : { gpuContainer: spec.gpuContainer },
-  );
+  const { spec } = job;
+  const template = readPodTemplate(spec.template, given({ gpuContainer: spec.gpuContainer }));
   const memory = quantityToUnits(spec.gpu.minMemory ?? 0);
   const problems: FieldProblem[] = template.ok ? [] : template.error.map(({ path, message }) => ({ path, message }));
   if (!memory.ok) problems.push({ path: 'spec.gpu.minMemory', message: memory.error.message });
   if (!template.ok || !memory.ok) return err(problems);
-  const { requests, nodeTerms, tolerations, images, gpuContainer } = template.value;
-  return ok({
-    gpuContainer,
-    spec: {
-      uid: jobUid(metadata.uid ?? ''),
-      key: { namespace: metadata.namespace ?? '', name: metadata.name ?? '' },
-      pool: poolName(spec.pool),
-      priority: spec.priority,
-      createdAtMs: parseTimestamp(metadata.creationTimestamp) ?? 0,
-      workers: spec.workers,
-      gpusPerWorker: spec.gpusPerWorker,
-      gpuModels: (spec.gpu.models ?? []).map(gpuModel),
-      gpuMinMemoryBytes: memory.value,
-      workerRequests: requests,
-      nodeTerms,
-      tolerations,
-      images,
-      jurisdictions: (spec.placement.jurisdictions ?? []).map(jurisdiction),
-      regions: spec.placement.regions ?? [],
-      memberSelector: requirementsOf(spec.placement.memberSelector ?? {}),
-      onPartition: spec.onPartition,
-      ...(spec.maxRuntime === undefined ? {} : { maxRuntimeMs: durationMs(spec.maxRuntime) }),
-    },
-  });
+  const { gpuContainer, ...worker } = template.value;
+  return ok({ gpuContainer, spec: specOf(job, worker, memory.value) });
+}
+
+function specOf({ spec, metadata }: ComputeJob, worker: PodFacts, gpuMinMemoryBytes: number): JobSpec {
+  const { uid = '', namespace = '', name = '' } = metadata;
+  const { jurisdictions = [], regions = [], memberSelector = {} } = spec.placement;
+  const { requests: workerRequests, nodeTerms, tolerations, images } = worker;
+  return {
+    uid: jobUid(uid),
+    key: { namespace, name },
+    pool: poolName(spec.pool),
+    priority: spec.priority,
+    createdAtMs: parseTimestamp(metadata.creationTimestamp) ?? 0,
+    workers: spec.workers,
+    gpusPerWorker: spec.gpusPerWorker,
+    gpuModels: (spec.gpu.models ?? []).map(gpuModel),
+    gpuMinMemoryBytes,
+    workerRequests,
+    nodeTerms,
+    tolerations,
+    images,
+    jurisdictions: jurisdictions.map(jurisdiction),
+    regions,
+    memberSelector: requirementsOf(memberSelector),
+    onPartition: spec.onPartition,
+    ...given({ maxRuntimeMs: spec.maxRuntime === undefined ? undefined : durationMs(spec.maxRuntime) }),
+  };
 }

@@ -7,7 +7,7 @@
  * never connected hold no runs and are waited for by nobody.
  */
 import type { MemberName, PoolName } from '../../core/model/ids.ts';
-import { memberHealth } from '../../core/membership/health.ts';
+import { memberHealth, type MemberHealth } from '../../core/membership/health.ts';
 import {
   guardAtLeaderStart,
   guardDetail,
@@ -98,37 +98,31 @@ export class Liveness {
     bounds: PoolBounds,
   ): { readonly changed: readonly MemberName[]; readonly eased: boolean } {
     const changed: MemberName[] = [];
-    const facts = [];
+    const facts: MemberLook[] = [];
     for (const member of members) {
-      const silence = this.silenceMs(member);
-      const health = memberHealth(silence, this.settings.silentAfterMs);
-      if (health !== member.health) changed.push(member.name);
-      member.health = health;
-      if (!isAdmitted(member) || member.heardAt === undefined) continue;
-      const heard = member.reportsHeard > 0;
-      // Credited at the start of leadership, a member counts as connected only once it has really reported.
-      facts.push({
-        member: member.name,
-        health: heard || health === 'Silent' ? health : ('NeverReported' as const),
-        heard,
-        silentForMs: silence ?? 0,
-      });
+      const before = member.health;
+      const look = this.look(member);
+      if (before !== member.health) changed.push(member.name);
+      if (isAdmitted(member) && member.heardAt !== undefined) facts.push(look);
     }
-    const before = { guard: this.guard.active !== undefined, barrier: this.barrier };
-    const guardTerms = { windowMs: this.settings.massSilenceWindowMs, outageMs: bounds.longestLeaseMs };
-    const seen = { members: facts, ...(this.releasedByHand ? { releasedByHand: true } : {}) };
-    this.guard = stepGuard(this.guard, seen, guardTerms, this.clock.monotonicMs());
+    const guardBefore = this.guardActive;
+    const heldBefore = heldBy(this.barrier);
+    const terms = { windowMs: this.settings.massSilenceWindowMs, outageMs: bounds.longestLeaseMs };
+    const seen = { members: facts, releasedByHand: this.releasedByHand };
+    this.guard = stepGuard(this.guard, seen, terms, this.clock.monotonicMs());
     this.releasedByHand = false;
-    this.barrier = stepBarrier(this.barrier, {
-      members: facts,
-      boundMs: bounds.longestBoundMs,
-      ...(this.restored ? { restored: true } : {}),
-    });
-    const eased =
-      (before.guard && this.guard.active === undefined) ||
-      before.barrier.awaiting.length > this.barrier.awaiting.length ||
-      before.barrier.unheard.length > this.barrier.unheard.length;
-    return { changed, eased };
+    const { restored } = this;
+    this.barrier = stepBarrier(this.barrier, { members: facts, boundMs: bounds.longestBoundMs, restored });
+    return { changed, eased: (guardBefore && !this.guardActive) || heldBy(this.barrier) < heldBefore };
+  }
+
+  private look(member: MemberEntry): MemberLook {
+    const silence = this.silenceMs(member);
+    const heard = member.reportsHeard > 0;
+    member.health = memberHealth(silence, this.settings.silentAfterMs);
+    // Credited at the start of leadership, a member counts as connected only once it has really reported.
+    const health = heard || member.health === 'Silent' ? member.health : 'NeverReported';
+    return { member: member.name, health, heard, silentForMs: silence ?? 0 };
   }
 
   get guardActive(): boolean {
@@ -154,6 +148,18 @@ export class Liveness {
   blocks(job: BarrierJob, poolOf: (member: MemberName) => PoolName | undefined): MemberName | undefined {
     return barrierBlocks(this.barrier, job, poolOf);
   }
+}
+
+interface MemberLook {
+  readonly member: MemberName;
+  readonly health: MemberHealth;
+  readonly heard: boolean;
+  readonly silentForMs: number;
+}
+
+/** A member given up waiting for holds back less than one that is awaited. */
+function heldBy(barrier: BarrierState): number {
+  return 2 * barrier.awaiting.length + barrier.unheard.length;
 }
 
 /** The hub itself recorded, long enough ago, that the member had fallen silent: nothing newer can have started there. */

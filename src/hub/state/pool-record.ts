@@ -20,8 +20,9 @@ export interface PoolRecord {
 export function readPool(object: RawObject, previous?: PoolRecord): PoolRecord {
   const { metadata } = object;
   const generation = metadata.generation ?? 0;
-  const same = previous?.object.metadata.uid === metadata.uid && previous?.generation === generation;
-  const reading = same && previous !== undefined ? previous.reading : readRules(object);
+  const known =
+    previous?.object.metadata.uid === metadata.uid && previous?.generation === generation ? previous : undefined;
+  const reading = known === undefined ? readRules(object) : known.reading;
   return { name: poolName(metadata.name ?? ''), object, generation, reading };
 }
 

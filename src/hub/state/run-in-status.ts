@@ -144,6 +144,8 @@ export interface RecordedRun {
   readonly fence: Fence;
   readonly member: MemberName;
   readonly lost: boolean;
+  /** It was released by the bound of Fence: lost, but certainly stopped. */
+  readonly bounded: boolean;
 }
 
 /** Outcome of an attempt that the hub released by its own word: the member never said how it ended. */
@@ -154,5 +156,6 @@ export function recordedRuns(status: ComputeJobStatus): readonly RecordedRun[] {
     fence: fence(entry.fence),
     member: memberName(entry.member),
     lost: entry.outcome === LOST_OUTCOME,
+    bounded: entry.cause === 'FencePassed',
   }));
 }

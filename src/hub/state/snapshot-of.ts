@@ -17,6 +17,7 @@ import type {
   Snapshot,
 } from '../../core/scheduling/snapshot.ts';
 import { freeNodes } from './free-capacity.ts';
+import { given } from './given.ts';
 import { runOf, sourceOf, type JobBook, type JobEntry } from './job-book.ts';
 import type { Liveness } from './liveness.ts';
 import type { MemberBook } from './member-book.ts';
@@ -179,17 +180,20 @@ const NOTHING_HEARD: PolicySummary = {
 };
 
 function memberSnapshotOf(entry: MemberEntry, input: SnapshotInput): MemberSnapshot {
-  const spec = clusterOf(entry)?.spec;
+  const { jurisdiction: where, region = '' } = clusterOf(entry)?.spec ?? {};
+  const { policy = NOTHING_HEARD, window = { edges: [] } } = entry.report ?? {};
   const silence = input.liveness.silenceMs(entry);
   return {
     name: entry.name,
     readiness: readinessOf(entry, input.membership.byMember.get(entry.name) ?? { kind: 'none' }),
-    ...(silence === undefined ? {} : { lastReportAgeMs: Math.floor(silence) }),
-    ...(spec?.jurisdiction === undefined ? {} : { jurisdiction: jurisdiction(spec.jurisdiction) }),
-    region: spec?.region ?? '',
+    ...given({
+      lastReportAgeMs: silence === undefined ? undefined : Math.floor(silence),
+      jurisdiction: where === undefined ? undefined : jurisdiction(where),
+    }),
+    region,
     labels: entry.object.metadata.labels ?? {},
-    policy: entry.report?.policy ?? NOTHING_HEARD,
-    window: entry.report?.window ?? { edges: [] },
+    policy,
+    window,
     nodes: freeNodes(entry, input.jobs.on(entry.name)),
   };
 }

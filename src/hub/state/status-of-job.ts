@@ -5,18 +5,14 @@
  * Invariants: `phase` is computed here and read nowhere; `queue` is present only while the job waits; highestFence and
  * completionTime are passed on, never taken back.
  */
-import {
-  setConditions,
-  type ApiCondition,
-  type ConditionUpdate,
-  type JobConditionType,
-} from '../../api/v1alpha1/conditions.ts';
+import { setConditions, type ConditionUpdate, type JobConditionType } from '../../api/v1alpha1/conditions.ts';
 import type { ComputeJobHistoryEntry, ComputeJobStatus, JobPhase } from '../../api/v1alpha1/compute-job-status.ts';
 import type { FieldProblem } from '../../api/schema/kind.ts';
 import { CAUSE_EFFECT, isCause } from '../../core/model/cause.ts';
 import type { Fence } from '../../core/model/ids.ts';
 import type { HubRun } from '../../core/run/hub-run.ts';
 import { formatTimestamp, parseTimestamp } from '../../platform/clock/timestamp.ts';
+import { given } from './given.ts';
 import type { JobRecord } from './job-record.ts';
 import { runForStatus, type RunExtras } from './run-in-status.ts';
 
@@ -56,35 +52,36 @@ export interface JobStanding {
   readonly progress?: string;
 }
 
-/** The status, or the record's own (same reference) when nothing would change. */
+/** The whole status as it should stand now. */
 export function statusOfJob(record: JobRecord, standing: JobStanding, nowMs: number): ComputeJobStatus {
   const { status } = record;
-  const now = formatTimestamp(nowMs);
-  const conditions = setConditions(
-    status.conditions as readonly ApiCondition[] | undefined,
-    conditionsOf(record, standing),
-    now,
-  );
-  const { run, completion, startedAtMs } = standing;
-  const gpus = gpusOf(record);
-  const startTime = status.startTime ?? (startedAtMs === undefined ? undefined : formatTimestamp(startedAtMs));
-  const completionTime =
-    status.completionTime ?? (completion === undefined ? undefined : formatTimestamp(completion.atMs));
+  const { run, completion, queue, gpuSeconds } = standing;
   return {
     observedGeneration: record.generation,
     phase: phaseOf(record, standing),
-    conditions: conditions as NonNullable<ComputeJobStatus['conditions']>,
-    ...(standing.attempt === 0 ? {} : { attempt: standing.attempt }),
-    ...(standing.retriesUsed === 0 ? {} : { retriesUsed: standing.retriesUsed }),
-    ...(gpus === undefined ? {} : { gpus }),
-    ...(run === undefined ? {} : { run: runForStatus(run, standing.extras), placements: [placementOf(run)] }),
-    ...(standing.highestFence === undefined ? {} : { highestFence: standing.highestFence }),
-    ...(standing.queue === undefined ? {} : { queue: queueForStatus(standing.queue) }),
-    ...(standing.gpuSeconds === 0 ? {} : { usage: { gpuSeconds: standing.gpuSeconds } }),
-    ...(standing.history.length === 0 ? {} : { history: standing.history }),
-    ...(startTime === undefined ? {} : { startTime }),
-    ...(completionTime === undefined ? {} : { completionTime }),
+    conditions: setConditions(status.conditions, conditionsOf(record, standing), formatTimestamp(nowMs)),
+    ...given({
+      attempt: unlessZero(standing.attempt),
+      retriesUsed: unlessZero(standing.retriesUsed),
+      gpus: gpusOf(record),
+      run: run === undefined ? undefined : runForStatus(run, standing.extras),
+      placements: run === undefined ? undefined : [placementOf(run)],
+      highestFence: standing.highestFence,
+      queue: queue === undefined ? undefined : queueForStatus(queue),
+      usage: gpuSeconds === 0 ? undefined : { gpuSeconds },
+      history: standing.history.length === 0 ? undefined : standing.history,
+      startTime: status.startTime ?? timeText(standing.startedAtMs),
+      completionTime: status.completionTime ?? timeText(completion?.atMs),
+    }),
   };
+}
+
+function unlessZero(count: number): number | undefined {
+  return count === 0 ? undefined : count;
+}
+
+function timeText(wallMs: number | undefined): string | undefined {
+  return wallMs === undefined ? undefined : formatTimestamp(wallMs);
 }
 
 export function phaseOf(record: JobRecord, standing: Pick<JobStanding, 'run' | 'completion' | 'silence'>): JobPhase {

@@ -4,14 +4,15 @@
  * Invariants: a run moves by core's state machine alone; an end goes into history before anything else may happen to the job;
  * an outcome is recorded once; a run that this hub forgot is adopted before anything is placed.
  */
-import { LOST_OUTCOME, extrasOfStatus, recordedRuns } from '../../state/run-in-status.ts';
+import { given } from '../../state/given.ts';
+import { LOST_OUTCOME, extrasOfStatus, recordedRuns, type RunExtras } from '../../state/run-in-status.ts';
 import type { ComputeJobHistoryEntry, ComputeJobStatus } from '../../../api/v1alpha1/compute-job-status.ts';
 import type { Cause } from '../../../core/model/cause.ts';
 import { CAUSE_EFFECT } from '../../../core/model/cause.ts';
 import { sameRun, type Fence, type MemberName } from '../../../core/model/ids.ts';
 import type { CancelRequest, RunEnd, RunReport } from '../../../core/model/run.ts';
 import { adoptHigherFence, type AdoptionInput } from '../../../core/run/adopt-run.ts';
-import type { HubRun, HubRunEvent } from '../../../core/run/hub-run.ts';
+import type { HubRun, HubRunEvent, Verdict } from '../../../core/run/hub-run.ts';
 import { replacementBoundMs } from '../../../core/run/lease.ts';
 import { silenceEvent, type SilenceFacts } from '../../../core/run/release.ts';
 import { standingOf } from '../../../core/run/report-standing.ts';
@@ -245,7 +246,7 @@ interface Ending {
 
 /** Into history first, then the verdict. */
 function end(draft: Draft, facts: JobFacts, ending: Ending): void {
-  const { record, nowMs } = facts;
+  const { nowMs } = facts;
   const report = ending.event.kind === 'reported' ? ending.event.report : undefined;
   const outcome = report === undefined ? LOST_OUTCOME : ending.end.outcome;
   const run = startedIfItRan(ending.run, report, nowMs);
@@ -254,29 +255,36 @@ function end(draft: Draft, facts: JobFacts, ending: Ending): void {
   draft.gpuSeconds += report?.gpuSeconds ?? 0;
   draft.lastEnd = { cause: ending.end.cause, message: ending.end.message };
   draft.why.push('Ended');
+  const verdict = verdictOn(draft, facts, { ...ending, run });
+  if (verdict.kind === 'Requeue' && verdict.countsAsRetry) draft.retriesUsed += 1;
+  draft.completion = completionBy(verdict, ending.end, nowMs);
+  draft.aftermath = {
+    end: ending.end,
+    run,
+    notBeforeMs: nowMs + (verdict.kind === 'Requeue' ? verdict.backoffMs : 0),
+    ...avoidance(ending, nowMs),
+    ...given({ completion: draft.completion }),
+  };
+  draft.notes.push(noteOfEnd(ending, draft.completion));
+}
+
+function verdictOn(draft: Draft, { record, repeats }: JobFacts, { run, end: ended }: Ending): Verdict {
   const spec = record.reading.kind === 'valid' ? record.reading.job.spec : undefined;
-  const repeats = facts.repeats?.cause === ending.end.cause ? facts.repeats.count : 0;
-  const verdict = judge(ending.end, {
+  // A run that got going is a new beginning: what went wrong before it does not count on.
+  const inARow = run.startedAtMs === undefined && repeats?.cause === ended.cause ? repeats.count : 0;
+  return judge(ended, {
     retriesUsed: draft.retriesUsed,
     retryLimit: spec?.retry.limit ?? 0,
     suspend: spec?.suspend ?? false,
     deleted: record.deleting,
-    sameCauseInARow: run.startedAtMs === undefined ? repeats : 0,
+    sameCauseInARow: inARow,
   });
-  if (verdict.kind === 'Requeue' && verdict.countsAsRetry) draft.retriesUsed += 1;
-  const backoffMs = verdict.kind === 'Requeue' ? verdict.backoffMs : 0;
-  if (verdict.kind === 'Succeeded')
-    draft.completion = { succeeded: true, atMs: nowMs, reason: 'Completed', message: ending.end.message };
-  if (verdict.kind === 'Failed')
-    draft.completion = { succeeded: false, atMs: nowMs, reason: verdict.reason, message: verdict.message };
-  draft.aftermath = {
-    end: ending.end,
-    run,
-    notBeforeMs: nowMs + backoffMs,
-    ...avoidance(ending, nowMs),
-    ...(draft.completion === undefined ? {} : { completion: draft.completion }),
-  };
-  draft.notes.push(noteOfEnd(ending, draft.completion));
+}
+
+function completionBy(verdict: Verdict, ended: RunEnd, atMs: number): JobCompletion | undefined {
+  if (verdict.kind === 'Succeeded') return { succeeded: true, atMs, reason: 'Completed', message: ended.message };
+  if (verdict.kind === 'Failed') return { succeeded: false, atMs, reason: verdict.reason, message: verdict.message };
+  return undefined;
 }
 
 /** A run that ended before its start was recorded did start, if its member says so. */
@@ -389,35 +397,41 @@ function lateEntry(report: RunReport, member: MemberName, nowMs: number): Comput
 }
 
 function standingOfDraft(draft: Draft, facts: JobFacts): JobStanding {
-  const { record, home } = facts;
+  const { record } = facts;
   const { run } = draft;
-  const before = extrasOfStatus(record.status);
-  const said = facts.reported.find((one) => run !== undefined && sameRun(one.report.id, run.terms.id));
-  // Accepted is written along with the next change, never by a write of its own.
-  const accepted = draft.acceptedAtMs ?? (said !== undefined && draft.why.length > 0 ? facts.nowMs : undefined);
-  const silent = run !== undefined && home.silence?.health === 'Silent';
+  const said = run === undefined ? undefined : facts.reported.find((one) => sameRun(one.report.id, run.terms.id));
   const completion = draft.completion ?? completionOf(record);
-  const queue = facts.queue ?? keptQueue(facts);
-  const startedAtMs = run?.startedAtMs ?? draft.aftermath?.run.startedAtMs;
+  const waits = run === undefined && completion === undefined;
   return {
-    ...(run === undefined ? {} : { run }),
-    extras: {
-      gpuResource: draft.adopted ? '' : before.gpuResource,
-      jurisdictions: draft.adopted ? [] : before.jurisdictions,
-      ...(accepted === undefined ? {} : { acceptedAtMs: accepted }),
-    },
+    extras: extrasOfDraft(draft, facts, said !== undefined),
     highestFence: draft.highestFence,
     attempt: draft.attempt,
     retriesUsed: draft.retriesUsed,
     history: draft.history,
     gpuSeconds: draft.gpuSeconds,
-    ...(startedAtMs === undefined ? {} : { startedAtMs }),
-    ...(completion === undefined ? {} : { completion }),
-    ...(run === undefined && completion === undefined && queue !== undefined ? { queue } : {}),
-    ...(draft.lastEnd === undefined ? {} : { lastEnd: draft.lastEnd }),
-    ...(silent ? { silence: silenceText(run) } : {}),
-    ...progressOf(record, said?.report, facts.tellProgress),
+    ...given({
+      run,
+      completion,
+      startedAtMs: (run ?? draft.aftermath?.run)?.startedAtMs,
+      queue: waits ? (facts.queue ?? keptQueue(facts)) : undefined,
+      lastEnd: draft.lastEnd,
+      silence: silenceOf(run, facts.home),
+      progress: progressOf(record, said?.report, facts.tellProgress),
+    }),
   };
+}
+
+function extrasOfDraft(draft: Draft, { record, nowMs }: JobFacts, reported: boolean): RunExtras {
+  const { gpuResource, jurisdictions } = extrasOfStatus(record.status);
+  // Accepted is written along with the next change, never by a write of its own.
+  const acceptedAtMs = draft.acceptedAtMs ?? (reported && draft.why.length > 0 ? nowMs : undefined);
+  // Of an adopted run only its member knows these.
+  if (draft.adopted) return { gpuResource: '', jurisdictions: [], ...given({ acceptedAtMs }) };
+  return { gpuResource, jurisdictions, ...given({ acceptedAtMs }) };
+}
+
+function silenceOf(run: HubRun | undefined, home: HomeFacts): string | undefined {
+  return run === undefined || home.silence?.health !== 'Silent' ? undefined : silenceText(run);
 }
 
 /** Without the growing number of seconds: a condition that changes each second would be a write each second. */
@@ -435,15 +449,14 @@ function keptQueue({ record }: JobFacts): QueueStanding | undefined {
   if (queue === undefined || record.reading.kind === 'invalid' || record.reading.job.spec.suspend) return undefined;
   const sinceMs = parseTimestamp(queue.since) ?? record.createdAtMs;
   const { reason, message } = queue;
-  return { reason, message, sinceMs, ...(queue.position === undefined ? {} : { position: queue.position }) };
+  return { reason, message, sinceMs, ...given({ position: queue.position }) };
 }
 
-function progressOf(record: JobRecord, report: RunReport | undefined, tell: boolean): Pick<JobStanding, 'progress'> {
+function progressOf(record: JobRecord, report: RunReport | undefined, tell: boolean): string | undefined {
   const told = record.status.conditions?.find(
     (one) => one.type === 'Running' && one.reason === 'WorkersStarting',
   )?.message;
-  if (tell && report !== undefined && report.message !== '') return { progress: report.message };
-  return told === undefined ? {} : { progress: told };
+  return tell && report !== undefined && report.message !== '' ? report.message : told;
 }
 
 function completionOf(record: JobRecord): JobCompletion | undefined {

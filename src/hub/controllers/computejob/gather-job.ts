@@ -22,6 +22,13 @@ const DEFAULT_LEASE: LeaseTerms = {
   replaceAfterMs: 2_640_000,
 };
 
+const DEFAULT_TERMS = {
+  lease: DEFAULT_LEASE,
+  maxRuntimeMs: 86_400_000,
+  startTimeoutMs: 600_000,
+  checkpointGraceMs: 60_000,
+};
+
 export interface GatherInput {
   readonly state: HubState;
   readonly nowMs: number;
@@ -80,16 +87,15 @@ function mustEnd(entry: JobEntry, member: MemberEntry): Pick<HomeFacts, 'mustEnd
   return {};
 }
 
-function assumedTerms(record: JobRecord, state: HubState): JobFacts['assumed'] {
-  const { reading } = record;
-  const spec = reading.kind === 'valid' ? reading.job.spec : undefined;
-  const pool = reading.kind === 'valid' ? state.poolRules(reading.spec.pool) : undefined;
+function assumedTerms({ reading }: JobRecord, state: HubState): JobFacts['assumed'] {
+  if (reading.kind === 'invalid') return DEFAULT_TERMS;
+  const pool = state.poolRules(reading.spec.pool);
+  const { startTimeout, checkpointGrace } = reading.job.spec;
   return {
     lease: pool?.lease ?? DEFAULT_LEASE,
-    maxRuntimeMs:
-      (reading.kind === 'valid' ? reading.spec.maxRuntimeMs : undefined) ?? pool?.defaultMaxRuntimeMs ?? 86_400_000,
-    startTimeoutMs: durationMs(spec?.startTimeout ?? '10m'),
-    checkpointGraceMs: durationMs(spec?.checkpointGrace ?? '60s'),
+    maxRuntimeMs: reading.spec.maxRuntimeMs ?? pool?.defaultMaxRuntimeMs ?? DEFAULT_TERMS.maxRuntimeMs,
+    startTimeoutMs: durationMs(startTimeout),
+    checkpointGraceMs: durationMs(checkpointGrace),
   };
 }
 
@@ -107,16 +113,17 @@ export function ttlLeftMs(record: JobRecord, nowMs: number): number | undefined 
  */
 export function waitsForRunOn(entry: JobEntry, state: HubState): MemberName | undefined {
   const { record } = entry;
-  const live = state.members.reportedRuns(record.uid).find((one) => one.report.phase !== 'Ended');
-  if (live !== undefined) {
-    const member = state.members.get(live.member);
-    if (member !== undefined && isAdmitted(member)) return live.member;
+  const admitted = (name: MemberName): MemberEntry | undefined => {
+    const member = state.members.get(name);
+    return member !== undefined && isAdmitted(member) ? member : undefined;
+  };
+  for (const { member, report } of state.members.reportedRuns(record.uid)) {
+    if (report.phase !== 'Ended' && admitted(member) !== undefined) return member;
   }
-  for (const [i, past] of recordedRuns(record.status).entries()) {
-    if (!past.lost || record.status.history?.[i]?.cause === 'FencePassed') continue;
-    const member = state.members.get(past.member);
-    if (member !== undefined && isAdmitted(member) && member.reportsHeard === 0) return past.member;
-    if (member !== undefined && isAdmitted(member) && member.health === 'Silent') return past.member;
+  for (const past of recordedRuns(record.status)) {
+    if (!past.lost || past.bounded) continue;
+    const member = admitted(past.member);
+    if (member !== undefined && (member.reportsHeard === 0 || member.health === 'Silent')) return past.member;
   }
   return undefined;
 }

@@ -4,6 +4,7 @@
  */
 import type { Refusal } from '../../../core/scheduling/decision.ts';
 import { explainReason } from '../../../core/scheduling/explain.ts';
+import { given } from '../../state/given.ts';
 import type { JobEntry } from '../../state/job-book.ts';
 import { waitingSinceMs, type QueueStanding } from '../../state/status-of-job.ts';
 
@@ -43,16 +44,21 @@ export function queueNews(entry: JobEntry, budget: TellingBudget, nowMs: number)
   const { queue } = entry.record.status;
   const graceLeftMs = refusedSinceMs + QUEUE_GRACE_MS - nowMs;
   if (queue === undefined && graceLeftMs > 0) return { againAfterMs: graceLeftMs };
-  if (queue?.reason === refusal.reason.kind) {
-    // Told by the hub before this one: as good as told now.
-    entry.toldWhyMs ??= nowMs;
-    const dueMs = entry.toldWhyMs + REPEAT_AFTER_MS - nowMs;
-    if (dueMs > 0) return {};
-  }
+  if (queue?.reason === refusal.reason.kind && !isDueAgain(entry, nowMs)) return {};
   const tell = standingOfRefusal(entry, refusal, nowMs);
-  if (queue?.reason === tell.reason && queue.message === tell.message && queue.position === tell.position) return {};
-  if (!budget.take(nowMs)) return { againAfterMs: 1_000 };
-  return { tell };
+  if (isTold(entry, tell)) return {};
+  return budget.take(nowMs) ? { tell } : { againAfterMs: 1_000 };
+}
+
+function isTold(entry: JobEntry, { reason, message, position }: QueueStanding): boolean {
+  const { queue } = entry.record.status;
+  return queue?.reason === reason && queue.message === message && queue.position === position;
+}
+
+/** Told by the hub before this one is as good as told when this one first looks. */
+function isDueAgain(entry: JobEntry, nowMs: number): boolean {
+  entry.toldWhyMs ??= nowMs;
+  return nowMs - entry.toldWhyMs >= REPEAT_AFTER_MS;
 }
 
 function standingOfRefusal(entry: JobEntry, refusal: Refusal, nowMs: number): QueueStanding {
@@ -60,7 +66,7 @@ function standingOfRefusal(entry: JobEntry, refusal: Refusal, nowMs: number): Qu
   const { reading } = entry.record;
   const asked = reading.kind === 'valid' ? reading.spec : { workers: 1, gpusPerWorker: 1, gpuModels: [] };
   return {
-    ...(position === undefined || position > POSITIONS_TOLD ? {} : { position }),
+    ...given({ position: position !== undefined && position <= POSITIONS_TOLD ? position : undefined }),
     reason: reason.kind,
     message: explainReason(reason, asked, nowMs).slice(0, 4096),
     sinceMs: waitingSinceMs(entry.record),

@@ -1,10 +1,5 @@
 /** GpuPool.status out of hub state: members, GPUs, queue and tenants of one pool. Pure over what it is given. */
-import {
-  setConditions,
-  type ApiCondition,
-  type ConditionUpdate,
-  type PoolConditionType,
-} from '../../../api/v1alpha1/conditions.ts';
+import { setConditions, type ConditionUpdate, type PoolConditionType } from '../../../api/v1alpha1/conditions.ts';
 import type { GpuPoolStatus } from '../../../api/v1alpha1/gpu-pool.ts';
 import type { GpuCounts } from '../../../core/model/member.ts';
 import type { PoolRules } from '../../../core/model/pool.ts';
@@ -38,16 +33,12 @@ const STATES = ['total', 'owner', 'parked', 'idle', 'lent', 'unhealthy', 'unknow
 
 export function poolStatus(facts: PoolFacts): GpuPoolStatus {
   const { record, before } = facts;
-  const conditions = setConditions(
-    before.conditions as readonly ApiCondition[] | undefined,
-    conditionsOf(facts),
-    formatTimestamp(facts.nowMs),
-  );
+  const conditions = setConditions(before.conditions, conditionsOf(facts), formatTimestamp(facts.nowMs));
   const tenants = [...facts.tenants].sort(([a], [b]) => compareStrings(a, b));
   const sum = (field: 'pending' | 'running'): number => tenants.reduce((total, [, tenant]) => total + tenant[field], 0);
   return {
     observedGeneration: record.generation,
-    conditions: conditions as NonNullable<GpuPoolStatus['conditions']>,
+    conditions,
     members: facts.members,
     gpus: sumOf(facts.gpus),
     queue: { pending: sum('pending'), running: sum('running') },

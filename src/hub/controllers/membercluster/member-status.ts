@@ -4,12 +4,7 @@
  * Invariants: a member that reconnects within the time for silence flaps no condition; numbers are the member's own, taken
  * over as they are; what enrolment wrote is passed on until the member is connected.
  */
-import {
-  setConditions,
-  type ApiCondition,
-  type ConditionUpdate,
-  type MemberConditionType,
-} from '../../../api/v1alpha1/conditions.ts';
+import { setConditions, type ConditionUpdate, type MemberConditionType } from '../../../api/v1alpha1/conditions.ts';
 import type { MemberCluster, MemberClusterStatus } from '../../../api/v1alpha1/member-cluster.ts';
 import type { GpuCounts } from '../../../core/model/member.ts';
 import { formatBytes } from '../../../core/model/quantity.ts';
@@ -35,16 +30,12 @@ export function memberStatus(facts: MemberFacts): MemberClusterStatus {
   const { cluster, entry, assignment, runs, nowMs } = facts;
   const { status: before = {}, spec } = cluster;
   const { report, session } = entry;
-  const conditions = setConditions(
-    before.conditions as readonly ApiCondition[] | undefined,
-    conditionsOf(facts),
-    formatTimestamp(nowMs),
-  );
+  const conditions = setConditions(before.conditions, conditionsOf(facts), formatTimestamp(nowMs));
   const { pendingRequest, pool: _pool, declaredLost: _lost, ...kept } = before;
   return {
     ...kept,
     ...(cluster.metadata.generation === undefined ? {} : { observedGeneration: cluster.metadata.generation }),
-    conditions: conditions as NonNullable<MemberClusterStatus['conditions']>,
+    conditions,
     ...(pendingRequest === undefined || session !== undefined ? {} : { pendingRequest }),
     ...(session === undefined ? {} : sessionFacts(entry)),
     ...(entry.highestEpoch === 0 ? {} : { epoch: entry.highestEpoch }),
