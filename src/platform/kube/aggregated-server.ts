@@ -141,8 +141,14 @@ async function answer(
     if (typeof reply.body === 'string') response.end(reply.body);
     else await stream(reply.body, response, gone.signal);
   } catch (error) {
+    if (response.headersSent) {
+      // Part of the body is out: only a connection that breaks tells the reader that the rest is missing.
+      options.logger.warn('the body of an aggregated answer broke off', { error });
+      response.destroy();
+      return;
+    }
     options.logger.error('aggregated request failed', { error });
-    if (!response.headersSent) response.writeHead(500, { 'content-type': 'application/json' });
+    response.writeHead(500, { 'content-type': 'application/json' });
     response.end(statusBody(500, 'InternalError', 'the hub could not answer; its log says why'));
   }
 }
@@ -151,9 +157,23 @@ async function stream(body: AsyncIterable<Uint8Array>, response: ServerResponse,
   response.flushHeaders();
   for await (const chunk of body) {
     if (signal.aborted) return;
-    if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(chunk)) await roomOrGone(response, signal);
   }
   response.end();
+}
+
+/** Resolves when the reader has taken enough, or is gone; leaves no listener behind either way. */
+function roomOrGone(response: ServerResponse, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    response.once('drain', done);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
 }
 
 function userOf(

@@ -7,8 +7,10 @@
  * in (bin).
  */
 import { readFileSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { RequestOptions } from 'node:https';
 import { KubeConfig, type Cluster } from '@kubernetes/client-node';
+import { parse as parseYaml } from 'yaml';
 import type { ClusterCredentials, CredentialMaterial } from './undici-transport.ts';
 
 export type KubeConfigSource =
@@ -51,8 +53,9 @@ export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
       `${what}: cluster ${cluster.name}: proxy-url is not supported; reach the server directly`,
     );
   }
+  const tokenFile = tokenFileOf(source, context.user);
   return {
-    credentials: { server: serverOf(cluster, what), current: () => currentMaterial(config, cluster) },
+    credentials: { server: serverOf(cluster, what), current: () => currentMaterial(config, cluster, tokenFile) },
     namespace: context.namespace ?? podNamespace(source) ?? 'default',
     contextName: context.name,
     clusterName: cluster.name,
@@ -87,13 +90,18 @@ function serverOf(cluster: Cluster, what: string): string {
   return server;
 }
 
-async function currentMaterial(config: KubeConfig, cluster: Cluster): Promise<CredentialMaterial> {
+async function currentMaterial(
+  config: KubeConfig,
+  cluster: Cluster,
+  tokenFile: string | undefined,
+): Promise<CredentialMaterial> {
   const options: RequestOptions & { auth?: string | null } = {};
   await config.applyToHTTPSOptions(options as RequestOptions);
   const headers = plainHeaders(options.headers);
   if (typeof options.auth === 'string') {
     headers['authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;
   }
+  if (tokenFile !== undefined) headers['authorization'] = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`;
   // Without a user client-node sets nothing at all, the authority included.
   const ca = pem(options.ca) ?? authorityOf(cluster);
   const cert = pem(options.cert);
@@ -106,6 +114,18 @@ async function currentMaterial(config: KubeConfig, cluster: Cluster): Promise<Cr
     insecureSkipTlsVerify: cluster.skipTLSVerify,
     headers,
   };
+}
+
+/** The user's `tokenFile`, which client-node does not know. Relative names count from the kubeconfig's folder. */
+function tokenFileOf(source: KubeConfigSource, user: string): string | undefined {
+  if (source.kind === 'in-cluster') return undefined;
+  const yaml = source.kind === 'text' ? source.yaml : readFileSync(source.path, 'utf8');
+  const { users } = parseYaml(yaml) as {
+    readonly users?: readonly { name?: unknown; user?: { tokenFile?: unknown } }[];
+  };
+  const tokenFile = users?.find((each) => each.name === user)?.user?.tokenFile;
+  if (typeof tokenFile !== 'string' || tokenFile === '') return undefined;
+  return source.kind === 'text' || isAbsolute(tokenFile) ? tokenFile : join(dirname(source.path), tokenFile);
 }
 
 function authorityOf(cluster: Cluster): string | undefined {
