@@ -7,13 +7,7 @@ import { isForbidden, isKubeError, isNotFound, isUnauthorized, isUnreachable } f
 import { CliFailure, EXIT, type CliIo, type ExitCode } from './cli-io.ts';
 import { explain } from './commands/explain.ts';
 import { logs } from './commands/logs.ts';
-import {
-  memberAccept,
-  memberCordon,
-  memberDeclareLost,
-  memberLeave,
-  memberRevoke,
-} from './commands/member-change.ts';
+import { memberAccept, memberCordon, memberDeclareLost, memberLeave, memberRevoke } from './commands/member-change.ts';
 import { memberInvite } from './commands/member-invite.ts';
 import { memberList } from './commands/member-list.ts';
 import { runOrphans } from './commands/run-orphans.ts';
@@ -23,7 +17,7 @@ import { sandbox } from './commands/sandbox.ts';
 export async function runCli(argv: readonly string[], io: CliIo, version: string): Promise<ExitCode> {
   const parser = yargs([...argv])
     .scriptName('lumbung')
-    .usage('$0 <command>\n\nPools the idle GPUs of many organisations\' clusters.')
+    .usage("$0 <command>\n\nPools the idle GPUs of many organisations' clusters.")
     .version(version)
     .command('member', 'invite, accept, list, cordon, leave and revoke members', (member) =>
       member
@@ -35,9 +29,14 @@ export async function runCli(argv: readonly string[], io: CliIo, version: string
         .command(memberLeave(io))
         .command(memberRevoke(io))
         .command(memberDeclareLost(io))
-        .demandCommand(1, 'say what to do with members: invite, accept, list, cordon, uncordon, leave, revoke, declare-lost'),
+        .demandCommand(
+          1,
+          'say what to do with members: invite, accept, list, cordon, uncordon, leave, revoke, declare-lost',
+        ),
     )
-    .command('run', 'look at runs', (run) => run.command(runOrphans(io)).demandCommand(1, 'say what to look at: orphans'))
+    .command('run', 'look at runs', (run) =>
+      run.command(runOrphans(io)).demandCommand(1, 'say what to look at: orphans'),
+    )
     .command(explain(io))
     .command(logs(io))
     .command(sandbox(io))
@@ -66,7 +65,8 @@ function explainFailure(error: unknown): { readonly code: ExitCode; readonly sen
   if (error instanceof CliFailure) return { code: error.exitCode, sentence: error.message };
   if (isNotFound(error)) return { code: EXIT.notFound, sentence: error.message };
   if (isForbidden(error) || isUnauthorized(error)) return { code: EXIT.forbidden, sentence: error.message };
-  if (isUnreachable(error)) return { code: EXIT.unreachable, sentence: `the hub cluster cannot be reached: ${error.message}` };
+  if (isUnreachable(error))
+    return { code: EXIT.unreachable, sentence: `the hub cluster cannot be reached: ${error.message}` };
   if (isKubeError(error)) return { code: EXIT.failed, sentence: `${error.message} (${error.reason})` };
   return { code: EXIT.failed, sentence: error instanceof Error ? error.message : String(error) };
 }

@@ -328,7 +328,7 @@ function makeServices(deps: HubAppDeps, parts: ServerParts): GrpcServiceDeps {
   const { fleet, sessions, federationMetrics: metrics } = control;
   const incarnation = random.uuid();
   const attachments = createAttachmentResolver({ client });
-  const outbound = createOutbound({ fleet, sessions, attachments, leadership, incarnation, logger, metrics });
+  const outbound = createOutbound({ fleet, sessions, attachments, leadership, incarnation, clock, logger, metrics });
   fleet.onDesiredChanged((member) => {
     outbound.push(member);
   });

@@ -13,6 +13,7 @@ export function reviewSession(
   const admission = deps.fleet.admission(member);
   switch (admission.kind) {
     case 'Accepted':
+    case 'DeclaredLost':
       if (admission.jurisdiction !== session.jurisdiction) {
         session.end(
           'NotAccepted',
@@ -20,8 +21,6 @@ export function reviewSession(
           30_000,
         );
       }
-      return;
-    case 'DeclaredLost':
       return;
     case 'Revoked':
       session.end('Revoked', `member ${member} was revoked`, 60_000);

@@ -18,6 +18,9 @@ import { err, ok, type Result } from '../../std/result.ts';
 /** The largest total of one run's attachments: what fits one etcd object, with room to spare. */
 const maxBytes = 900_000;
 
+/** As many as a message may carry for one run. */
+const maxReferences = 128;
+
 interface DataObject extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
   readonly binaryData?: Readonly<Record<string, string>>;
@@ -43,6 +46,11 @@ export function createAttachmentResolver(deps: { readonly client: KubeClient }):
     resolve: async (order, publicKey) => {
       const references = templateReferences(order.template);
       if (references.length === 0) return ok([]);
+      if (references.length > maxReferences) {
+        return err(
+          `the template refers to ${references.length} ConfigMaps and Secrets; at most ${maxReferences} are allowed`,
+        );
+      }
       const key = runKey(order.id);
       const known = held.get(key);
       if (known !== undefined && Buffer.compare(known.publicKey, publicKey) === 0) return ok(known.attachments);

@@ -54,7 +54,9 @@ export async function openAuthorityStore(deps: AuthorityStoreDeps): Promise<Auth
   const trustBundle = [certificatePem, ...retired];
   const tls = createReloadableTls(await issue(authority, trustBundle, deps));
   let timer: Timer | undefined;
+  let stopped = false;
   const renewLater = (delayMs: number): void => {
+    if (stopped) return;
     timer = deps.clock.after(delayMs, () => {
       issue(authority, trustBundle, deps).then(
         (material) => {
@@ -75,6 +77,7 @@ export async function openAuthorityStore(deps: AuthorityStoreDeps): Promise<Auth
     trustBundle,
     tls,
     stop: () => {
+      stopped = true;
       timer?.cancel();
     },
   };

@@ -77,6 +77,7 @@ export async function enrol(request: EnrolmentRequest, deps: EnrolmentDeps): Pro
   const cause = checkInvitation(member, request, csr, deps.clock.nowMs());
   if (cause !== undefined) return refuse(cause, request, deps);
   if (!(await bindToken(member, request, csr, deps))) {
+    deps.metrics.enrolments.inc({ result: 'Pending' });
     return { kind: 'Pending', message: 'the invitation is being recorded', retryAfterSeconds: 1 };
   }
   const { accepted, jurisdiction } = member.spec;
@@ -156,20 +157,21 @@ function checkInvitation(
   if (invite === undefined) return 'NotInvited';
   if (!equalHex(sha256Hex(request.token), invite.tokenSha256)) return 'WrongToken';
   if ((parseTimestamp(invite.expiresAt) ?? 0) <= nowMs) return 'TokenEnded';
-  return checkFirstUse(member, invite.tokenSha256, request.clusterUid, csr.publicKeyFingerprint);
+  return checkFirstUse(member, request.clusterUid, csr.publicKeyFingerprint);
 }
 
-function checkFirstUse(
-  member: MemberCluster,
-  tokenSha256: string,
-  clusterUid: string,
-  publicKey: string,
-): RefusalCause | undefined {
+/**
+ * Whether this key and cluster may use the token. A member that was never accepted is bound to no cluster: a new invitation
+ * lets another one ask, e.g. because the first was made anew meanwhile.
+ */
+function checkFirstUse(member: MemberCluster, clusterUid: string, publicKey: string): RefusalCause | undefined {
+  const { invite, accepted } = member.spec;
   const seen = member.status?.invite;
-  const usedBy = seen?.tokenSha256 === tokenSha256 ? seen.usedBy : undefined;
+  const usedBy = seen?.tokenSha256 === invite?.tokenSha256 ? seen?.usedBy : undefined;
   if (usedBy !== undefined && usedBy !== publicKey) return 'TokenTaken';
+  const bound = accepted || invite?.rejoin === true || usedBy !== undefined;
   const knownCluster = member.status?.clusterUid;
-  return knownCluster === undefined || knownCluster === clusterUid ? undefined : 'OtherCluster';
+  return !bound || knownCluster === undefined || knownCluster === clusterUid ? undefined : 'OtherCluster';
 }
 
 /** Records who redeems the token. False: somebody else wrote the object meanwhile; the agent asks again. */

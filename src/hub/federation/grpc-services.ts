@@ -34,10 +34,10 @@ export function federationService(deps: GrpcServiceDeps): GrpcService {
       connect: duplexHandler<WireResult<AgentMessage>, HubMessage>(async (raw, context) => {
         const peer = peerOf(context, deps);
         const stream = readable(raw, (problem) => {
-          metrics.refusals.inc({ reason: 'Malformed' });
           logger.warn('malformed message; session ends', { member: peer.id.member, problem });
           const message = `a message could not be read: ${problem}`;
-          raw.send({ kind: 'goodbye', reason: 'Malformed', message, retryAfterMs: 5_000 }, { lane: 'priority' });
+          const goodbye = { kind: 'goodbye', reason: 'Malformed', message, retryAfterMs: 5_000 } as const;
+          if (raw.send(goodbye, { lane: 'priority' })) metrics.refusals.inc({ reason: 'Malformed' });
           raw.close();
         });
         await serveSession(stream, peer, deps.session);
@@ -45,6 +45,7 @@ export function federationService(deps: GrpcServiceDeps): GrpcService {
       renew: unaryHandler<WireResult<RenewRequest>, RenewAnswer>(async (request, context) => {
         const peer = peerOf(context, deps);
         if (!request.ok) throw new RpcError('INVALID_ARGUMENT', describeProblems(request.error));
+        requireMembers(deps);
         const answer = await renewCertificate(peer.id, request.value.csrPem, deps.enrolment);
         if (answer.kind === 'Issued') return answer;
         throw new RpcError('PERMISSION_DENIED', answer.message);
@@ -79,10 +80,16 @@ export function enrolmentService(deps: GrpcServiceDeps): GrpcService {
         }
         if (!deps.session.leadership.provablyLeading())
           throw new RpcError('UNAVAILABLE', 'this hub replica does not lead');
+        requireMembers(deps);
         return enrol({ ...request.value, address: context.address }, deps.enrolment);
       }),
     },
   };
+}
+
+/** Before the first list every member looks unknown: that must not pass for a refusal. */
+function requireMembers(deps: GrpcServiceDeps): void {
+  if (!deps.enrolment.members.synced) throw new RpcError('UNAVAILABLE', 'this hub replica is still starting');
 }
 
 function peerOf(context: CallContext, deps: GrpcServiceDeps): SessionPeer {

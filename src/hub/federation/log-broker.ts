@@ -3,7 +3,8 @@
  * the agent opens for it. Window per stream, so that one slow reader costs the others nothing.
  *
  * Invariants: a stream is accepted only for a session id that was given to that very member and is still waited for; at
- * most `windowBytes` wait unread per reader; every pending request ends by its deadline.
+ * most `windowBytes` wait unread per reader, and an agent that sends more is cut off; every pending request ends by its
+ * deadline; a log that breaks off is an error to its reader, never a shorter log.
  */
 import type { MemberName, RunId } from '../../core/model/ids.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
@@ -48,6 +49,20 @@ export interface LogBroker {
   /** The agent's stream; resolves when it is over. */
   serve(stream: MessageStream<LogAgentMessage, LogHubMessage>, member: MemberName): Promise<void>;
   refused(member: MemberName, message: Extract<AgentMessage, { kind: 'logRefusal' }>): void;
+  /** Ends what the member serves: it may no longer speak. */
+  drop(member: MemberName): void;
+}
+
+/** The log ended before the member said that it ends. */
+export class LogBrokenOff extends Error {
+  readonly kind = 'LogBrokenOff';
+  override readonly name = 'LogBrokenOff';
+  readonly member: MemberName;
+
+  constructor(member: MemberName, why: string) {
+    super(`the log from member ${member} broke off: ${why}`);
+    this.member = member;
+  }
 }
 
 type LogStream = MessageStream<LogAgentMessage, LogHubMessage>;
@@ -76,16 +91,17 @@ export function createLogBroker(deps: LogBrokerDeps): LogBroker {
 class Broker implements LogBroker {
   private readonly deps: LogBrokerDeps;
   private readonly waiting = new Map<string, Waiting>();
-  private active = 0;
+  private readonly active = new Set<LogReading>();
 
   constructor(deps: LogBrokerDeps) {
     this.deps = deps;
   }
 
   async open(query: LogQuery, signal: AbortSignal): Promise<Result<AsyncIterable<Uint8Array>, LogFailure>> {
+    if (signal.aborted) return this.fail({ kind: 'NoAnswer', member: query.member });
     const session = this.deps.sessions.get(query.member);
     if (session === undefined) return this.fail({ kind: 'MemberNotConnected', member: query.member });
-    if (this.active + this.waiting.size >= maxSessions) return this.fail({ kind: 'TooManySessions' });
+    if (this.active.size + this.waiting.size >= maxSessions) return this.fail({ kind: 'TooManySessions' });
     const joined = await new Promise<Result<Joined, LogFailure>>((resolve) => {
       const sessionId = this.expect(query.member, signal, resolve);
       const { member: _member, ...wanted } = query;
@@ -96,7 +112,10 @@ class Broker implements LogBroker {
     });
     if (!joined.ok) return this.fail(joined.error);
     this.deps.metrics.logSessions.inc({ result: 'opened' });
-    return ok(this.read(joined.value, signal));
+    const reading = new LogReading(query.member, joined.value, (over) => this.active.delete(over));
+    this.active.add(reading);
+    reading.endWith(signal);
+    return ok(reading.chunks(() => this.deps.metrics.refusals.inc({ reason: 'LogWindowExceeded' })));
   }
 
   async serve(stream: LogStream, member: MemberName): Promise<void> {
@@ -123,6 +142,13 @@ class Broker implements LogBroker {
     wanted.settle(err({ kind: 'Refused', reason: message.reason, message: message.message }));
   }
 
+  drop(member: MemberName): void {
+    for (const wanted of [...this.waiting.values()]) {
+      if (wanted.member === member) wanted.settle(err({ kind: 'MemberNotConnected', member }));
+    }
+    for (const reading of [...this.active]) if (reading.member === member) reading.breakOff('the member was refused');
+  }
+
   /** A new session id that is waited for until it is settled, the deadline passes or the reader leaves. */
   private expect(
     member: MemberName,
@@ -140,8 +166,8 @@ class Broker implements LogBroker {
       this.waiting.delete(sessionId);
       resolve(result);
     };
-    signal.addEventListener('abort', noAnswer, { once: true });
     this.waiting.set(sessionId, { member, settle });
+    signal.addEventListener('abort', noAnswer, { once: true });
     return sessionId;
   }
 
@@ -149,31 +175,93 @@ class Broker implements LogBroker {
     this.deps.metrics.logSessions.inc({ result: failure.kind === 'Refused' ? failure.reason : failure.kind });
     return err(failure);
   }
+}
 
-  private async *read(joined: Joined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+/** One reader's log: grants the window, and lets go of the agent's stream whichever way reading ends. */
+class LogReading {
+  readonly member: MemberName;
+  private readonly joined: Joined;
+  private readonly onOver: (reading: LogReading) => void;
+  private ending: 'none' | 'left' | 'broken' = 'none';
+  private why = '';
+  private wake: () => void = () => undefined;
+  private unlink: () => void = () => undefined;
+
+  constructor(member: MemberName, joined: Joined, onOver: (reading: LogReading) => void) {
+    this.member = member;
+    this.joined = joined;
+    this.onOver = onOver;
+  }
+
+  /** The reader leaves when `signal` aborts, whether or not it ever began to read. */
+  endWith(signal: AbortSignal): void {
     const leave = (): void => {
-      joined.stream.send({ kind: 'closed' }, { lane: 'priority' });
-      joined.stream.close();
+      this.end('left');
     };
     signal.addEventListener('abort', leave, { once: true });
-    this.active += 1;
+    this.unlink = () => {
+      signal.removeEventListener('abort', leave);
+    };
+    if (signal.aborted) leave();
+  }
+
+  breakOff(why: string): void {
+    this.why = why;
+    this.end('broken');
+  }
+
+  async *chunks(onExcess: () => void): AsyncGenerator<Uint8Array> {
+    const { stream } = this.joined;
+    let granted = windowBytes;
     let unacknowledged = 0;
-    joined.stream.send({ kind: 'window', bytes: windowBytes });
+    stream.send({ kind: 'window', bytes: windowBytes });
     try {
       for (;;) {
-        const next = await joined.rest.next();
-        if (next.done === true || next.value.kind !== 'chunk') return;
-        yield next.value.bytes;
-        unacknowledged += next.value.bytes.byteLength;
-        if (unacknowledged >= windowBytes / 2) {
-          joined.stream.send({ kind: 'window', bytes: unacknowledged });
-          unacknowledged = 0;
+        const message = await this.next();
+        if (message === undefined || message.kind === 'end') return;
+        if (message.kind === 'open') throw new LogBrokenOff(this.member, 'it opened the session twice');
+        granted -= message.bytes.byteLength;
+        if (granted < 0) {
+          onExcess();
+          throw new LogBrokenOff(this.member, 'it sent more than its window');
         }
+        yield message.bytes;
+        unacknowledged += message.bytes.byteLength;
+        if (unacknowledged < windowBytes / 2) continue;
+        stream.send({ kind: 'window', bytes: unacknowledged });
+        granted += unacknowledged;
+        unacknowledged = 0;
       }
     } finally {
-      this.active -= 1;
-      signal.removeEventListener('abort', leave);
-      leave();
+      this.end('left');
     }
+  }
+
+  /** Undefined: the reader has left. Throws LogBrokenOff when the stream ended without an `end`. */
+  private async next(): Promise<LogAgentMessage | undefined> {
+    if (this.ending === 'none') {
+      // Woken by hand rather than raced: a race with a promise that lives as long as the log would grow with it.
+      const next = await new Promise<IteratorResult<LogAgentMessage> | undefined>((resolve, reject) => {
+        this.wake = () => {
+          resolve(undefined);
+        };
+        this.joined.rest.next().then(resolve, reject);
+      });
+      if (next !== undefined && next.done !== true) return next.value;
+    }
+    if (this.ending === 'left') return undefined;
+    if (this.ending === 'broken') throw new LogBrokenOff(this.member, this.why);
+    const how = await this.joined.stream.closed;
+    throw new LogBrokenOff(this.member, how.kind === 'failed' ? `${how.code}: ${how.message}` : 'it ended early');
+  }
+
+  private end(ending: 'left' | 'broken'): void {
+    if (this.ending !== 'none') return;
+    this.ending = ending;
+    this.unlink();
+    this.onOver(this);
+    this.joined.stream.send({ kind: 'closed' }, { lane: 'priority' });
+    this.joined.stream.close();
+    this.wake();
   }
 }

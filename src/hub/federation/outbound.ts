@@ -2,12 +2,14 @@
  * Sends each connected member its whole desired state whenever it may have changed.
  *
  * Invariants: nothing is sent before the fleet is ready; one computation per member at a time, the newest wins; the
- * generation's counter rises with every message of this process. A run whose references cannot be read is left out and
- * handed to the fleet, which cancels it; other runs are not held up.
+ * generation's counter rises with every message of this process. A run whose references cannot be had is left out and handed
+ * to the fleet, which cancels it; one whose references cannot be read for now is left out until they can; neither holds up
+ * the others, nor cancels and acks. A message stays within what an agent takes: runs beyond that wait for room.
  */
 import type { Desired } from '../../core/model/desired.ts';
 import { runKey, type MemberName } from '../../core/model/ids.ts';
 import type { RunOrder } from '../../core/model/run.ts';
+import type { Clock } from '../../platform/clock/clock.ts';
 import type { Logger } from '../../platform/log/logger.ts';
 import type { Fleet } from '../state/fleet.ts';
 import type { AttachmentResolver } from './attachments.ts';
@@ -21,6 +23,7 @@ export interface OutboundDeps {
   readonly attachments: AttachmentResolver;
   readonly leadership: Leadership;
   readonly incarnation: string;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: FederationMetrics;
 }
@@ -30,58 +33,113 @@ export interface Outbound {
   push(member: MemberName): void;
 }
 
-type PushState = 'idle' | 'busy' | 'busyAndStale';
+/** After a failure. Short and constant: the client that reads has backed off already. */
+const retryMs = 2_000;
+/** Templates and attachments of one message; agents take 16 MiB, and the rest of a message needs some of it. */
+const maxOrderBytes = 12 * 1024 * 1024;
 
 export function createOutbound(deps: OutboundDeps): Outbound {
-  const states = new Map<MemberName, PushState>();
-  let counter = 0;
-
-  async function sendOnce(session: OpenSession): Promise<void> {
-    if (!deps.fleet.ready || !deps.leadership.provablyLeading()) return;
-    const content = deps.fleet.desired(session.member);
-    deps.attachments.retain(session.member, new Set(content.runs.map((run) => runKey(run.id))));
-    const runs = await withAttachments(content.runs, session, deps);
-    counter += 1;
-    const generation = { incarnation: deps.incarnation, term: deps.leadership.term, counter };
-    const desired: Desired = { ...content, runs, generation };
-    if (session.send({ kind: 'desired', desired }, { key: 'desired' })) deps.metrics.desiredSent.inc({});
-  }
-
-  async function run(member: MemberName): Promise<void> {
-    for (;;) {
-      states.set(member, 'busy');
-      const session = deps.sessions.get(member);
-      try {
-        if (session !== undefined) await sendOnce(session);
-      } catch (error) {
-        deps.logger.warn('desired state not sent; the next change or report sends it again', { member, error });
-      }
-      if (states.get(member) !== 'busyAndStale') break;
-    }
-    states.delete(member);
-  }
-
-  return {
-    push: (member) => {
-      if (states.has(member)) {
-        states.set(member, 'busyAndStale');
-        return;
-      }
-      void run(member);
-    },
-  };
+  return new Pusher(deps);
 }
 
-async function withAttachments(
-  orders: readonly RunOrder[],
-  session: OpenSession,
-  deps: OutboundDeps,
-): Promise<readonly RunOrder[]> {
-  const complete: RunOrder[] = [];
-  for (const order of orders) {
-    const resolved = await deps.attachments.resolve(order, session.sealingPublicKey);
-    if (resolved.ok) complete.push(resolved.value.length === 0 ? order : { ...order, attachments: resolved.value });
-    else deps.fleet.referenceProblem(order.id, resolved.error);
+class Pusher implements Outbound {
+  private readonly deps: OutboundDeps;
+  private readonly states = new Map<MemberName, 'busy' | 'busyAndStale'>();
+  private readonly retrying = new Set<MemberName>();
+  private readonly templateBytes = new WeakMap<object, number>();
+  private counter = 0;
+
+  constructor(deps: OutboundDeps) {
+    this.deps = deps;
   }
-  return complete;
+
+  push(member: MemberName): void {
+    if (this.states.has(member)) {
+      this.states.set(member, 'busyAndStale');
+      return;
+    }
+    void this.run(member);
+  }
+
+  private async run(member: MemberName): Promise<void> {
+    do {
+      this.states.set(member, 'busy');
+      const session = this.deps.sessions.get(member);
+      try {
+        if (session !== undefined) await this.sendOnce(session);
+      } catch (error) {
+        this.deps.logger.warn('desired state not sent; trying again', { member, error });
+        this.retryLater(member);
+      }
+    } while (this.states.get(member) === 'busyAndStale');
+    this.states.delete(member);
+  }
+
+  private retryLater(member: MemberName): void {
+    if (this.retrying.has(member)) return;
+    this.retrying.add(member);
+    this.deps.clock.after(retryMs, () => {
+      this.retrying.delete(member);
+      this.push(member);
+    });
+  }
+
+  private async sendOnce(session: OpenSession): Promise<void> {
+    const { fleet, leadership, attachments, incarnation, metrics } = this.deps;
+    if (!fleet.ready || !leadership.provablyLeading()) return;
+    const content = fleet.desired(session.member);
+    attachments.retain(session.member, new Set(content.runs.map((run) => runKey(run.id))));
+    const runs = this.withinBounds(await this.withAttachments(content.runs, session), session.member);
+    if (!leadership.provablyLeading()) return;
+    this.counter += 1;
+    const generation = { incarnation, term: leadership.term, counter: this.counter };
+    const desired: Desired = { ...content, runs, generation };
+    if (session.send({ kind: 'desired', desired }, { key: 'desired' })) metrics.desiredSent.inc({});
+  }
+
+  private async withAttachments(orders: readonly RunOrder[], session: OpenSession): Promise<readonly RunOrder[]> {
+    const { attachments, fleet, logger } = this.deps;
+    const complete: RunOrder[] = [];
+    for (const order of orders) {
+      try {
+        const resolved = await attachments.resolve(order, session.sealingPublicKey);
+        if (resolved.ok) complete.push(resolved.value.length === 0 ? order : { ...order, attachments: resolved.value });
+        else fleet.referenceProblem(order.id, resolved.error);
+      } catch (error) {
+        logger.warn('references of a run cannot be read now; it is sent later', { run: order.id, error });
+        this.retryLater(session.member);
+      }
+    }
+    return complete;
+  }
+
+  /** In the hub's order; a run that has no room is sent once others are over. Absence never stops a run. */
+  private withinBounds(orders: readonly RunOrder[], member: MemberName): readonly RunOrder[] {
+    let total = 0;
+    const taken = orders.filter((order) => {
+      const bytes = this.bytesOf(order);
+      if (total + bytes > maxOrderBytes) return false;
+      total += bytes;
+      return true;
+    });
+    if (taken.length < orders.length) {
+      const held = orders.length - taken.length;
+      this.deps.logger.warn('runs wait: templates and attachments exceed one message', { member, held });
+    }
+    return taken;
+  }
+
+  private bytesOf(order: RunOrder): number {
+    return order.attachments.reduce((sum, { sealed }) => sum + sealed.byteLength, this.templateSize(order.template));
+  }
+
+  /** Remembered by the object, which is the same from push to push. */
+  private templateSize(template: unknown): number {
+    if (typeof template !== 'object' || template === null) return 0;
+    const known = this.templateBytes.get(template);
+    if (known !== undefined) return known;
+    const bytes = Buffer.byteLength(JSON.stringify(template));
+    this.templateBytes.set(template, bytes);
+    return bytes;
+  }
 }

@@ -13,8 +13,11 @@ export interface OpenSession {
   readonly sealingPublicKey: Uint8Array;
   readonly certificateFingerprint: string;
   readonly jurisdiction: string;
+  /** True once ended: nothing of it counts any more. */
+  readonly over: boolean;
+  /** False when the session or its stream is over and the message went nowhere. */
   send(message: HubMessage, options?: SendOptions): boolean;
-  /** Says goodbye and ends the stream. */
+  /** Says goodbye and ends the stream, once. */
   end(reason: GoodbyeReason, message: string, retryAfterMs: number): void;
 }
 

@@ -79,7 +79,7 @@ export async function serveSession(stream: Stream, peer: SessionPeer, deps: Sess
   }
   logger.info('agent connected', { epoch: hello.epoch, agentVersion: hello.agentVersion });
   try {
-    await new SessionLoop(session, deps, logger).run(incoming);
+    await new SessionLoop({ session, peer, deps, logger }).run(incoming);
   } finally {
     deps.sessions.remove(session);
     deps.fleet.closeSession(member, hello.epoch);
@@ -95,14 +95,14 @@ function refuseAtDoor(member: MemberName, peer: SessionPeer, deps: SessionDeps):
   switch (admission.kind) {
     case 'Accepted':
       break;
+    case 'DeclaredLost':
+      // It may come back: its runs are cancelled by fence, so it must be heard.
+      break;
     case 'Unknown':
     case 'NotAccepted':
       return { reason: 'NotAccepted', message: `member ${member} is not accepted by this hub`, retryAfterMs: 10_000 };
     case 'Revoked':
       return { reason: 'Revoked', message: `member ${member} was revoked`, retryAfterMs: 60_000 };
-    case 'DeclaredLost':
-      // It may come back: its runs are cancelled by fence, so it must be heard.
-      return undefined;
   }
   if (admission.clusterUid !== peer.id.clusterUid || admission.jurisdiction !== peer.id.jurisdiction) {
     const message = `the certificate of ${member} says cluster ${peer.id.clusterUid}, jurisdiction ${peer.id.jurisdiction}; accepted is another`;
@@ -117,6 +117,7 @@ async function firstHello(
   deps: SessionDeps,
 ): Promise<Hello | undefined> {
   const timer = deps.clock.after(helloTimeoutMs, () => {
+    deps.metrics.refusals.inc({ reason: 'HelloTimeout' });
     stream.close({ kind: 'failed', code: 'DEADLINE_EXCEEDED', message: 'no hello within 10 s' });
   });
   try {
@@ -153,17 +154,7 @@ function openSession(stream: Stream, opening: Opening, deps: SessionDeps): OpenS
     const message = `epoch ${hello.epoch} is older than ${opened.current}, which this hub has seen`;
     return { reason: 'Superseded', message, retryAfterMs: 5_000 };
   }
-  const session: OpenSession = {
-    member,
-    epoch: hello.epoch,
-    sealingPublicKey: hello.sealingPublicKey,
-    certificateFingerprint: peer.certificateFingerprint,
-    jurisdiction: peer.id.jurisdiction,
-    send: (message: HubMessage, options?: SendOptions) => stream.send(message, options),
-    end: (reason, message, retryAfterMs) => {
-      sayGoodbye(stream, { reason, message, retryAfterMs }, deps);
-    },
-  };
+  const session = sessionOver(stream, opening, deps);
   deps.sessions.add(session);
   const { hubVersion, incarnation, reportIntervalMs } = deps;
   const welcome = {
@@ -178,29 +169,66 @@ function openSession(stream: Stream, opening: Opening, deps: SessionDeps): OpenS
   return session;
 }
 
+/** The session as others see it. Once ended it sends and takes nothing more, however long its stream still lives. */
+function sessionOver(stream: Stream, { member, peer, hello }: Opening, deps: SessionDeps): OpenSession {
+  let over = false;
+  const session: OpenSession = {
+    member,
+    epoch: hello.epoch,
+    sealingPublicKey: hello.sealingPublicKey,
+    certificateFingerprint: peer.certificateFingerprint,
+    jurisdiction: peer.id.jurisdiction,
+    get over() {
+      return over;
+    },
+    send: (message: HubMessage, options?: SendOptions) => !over && stream.send(message, options),
+    end: (reason, message, retryAfterMs) => {
+      if (over) return;
+      over = true;
+      sayGoodbye(stream, { reason, message, retryAfterMs }, deps);
+      // A peer that does not read could keep the stream half open: the session itself is over now.
+      deps.sessions.remove(session);
+      deps.fleet.closeSession(member, hello.epoch);
+      if (reason === 'Revoked' || reason === 'NotAccepted') deps.logs.drop(member);
+    },
+  };
+  return session;
+}
+
+/** Counts what was refused once, however often it is said. */
 function sayGoodbye(stream: Stream, refusal: Refusal, deps: SessionDeps): void {
-  deps.metrics.refusals.inc({ reason: refusal.reason });
-  stream.send({ kind: 'goodbye', ...refusal }, { lane: 'priority' });
+  if (stream.send({ kind: 'goodbye', ...refusal }, { lane: 'priority' })) {
+    deps.metrics.refusals.inc({ reason: refusal.reason });
+  }
   stream.close();
+}
+
+interface SessionLoopParts {
+  readonly session: OpenSession;
+  readonly peer: SessionPeer;
+  readonly deps: SessionDeps;
+  readonly logger: Logger;
 }
 
 /** What an established session remembers: the inventory that a later report may refer to by hash. */
 class SessionLoop {
   private readonly session: OpenSession;
+  private readonly peer: SessionPeer;
   private readonly deps: SessionDeps;
   private readonly logger: Logger;
   private inventory: { readonly hash: string; readonly report: MemberReport } | undefined;
 
-  constructor(session: OpenSession, deps: SessionDeps, logger: Logger) {
-    this.session = session;
-    this.deps = deps;
-    this.logger = logger;
+  constructor(parts: SessionLoopParts) {
+    this.session = parts.session;
+    this.peer = parts.peer;
+    this.deps = parts.deps;
+    this.logger = parts.logger;
   }
 
   async run(incoming: AsyncIterator<AgentMessage>): Promise<void> {
     for (;;) {
       const next = await incoming.next();
-      if (next.done === true) return;
+      if (next.done === true || this.session.over) return;
       this.take(next.value);
     }
   }
@@ -223,6 +251,12 @@ class SessionLoop {
 
   private takeReport(message: Extract<AgentMessage, { kind: 'report' }>): void {
     const { member, epoch } = this.session;
+    if (this.deps.clock.nowMs() >= this.peer.certificateNotAfterMs) {
+      // TLS checked it when the stream was opened; an open stream must not outlive it.
+      this.deps.metrics.refusals.inc({ reason: 'CertificateExpired' });
+      this.session.end('Draining', 'the certificate of this session has expired; connect with the renewed one', 1_000);
+      return;
+    }
     if (!this.deps.leadership.provablyLeading()) {
       this.session.end('NotLeader', 'this hub replica no longer leads', 500);
       return;

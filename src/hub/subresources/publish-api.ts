@@ -20,7 +20,10 @@ export async function publishSubresourceApi(client: KubeClient, service: Subreso
   const object = {
     apiVersion: 'apiregistration.k8s.io/v1',
     kind: 'APIService',
-    metadata: { name: `${SUBRESOURCE_VERSION}.${SUBRESOURCE_GROUP}`, labels: { 'app.kubernetes.io/part-of': 'lumbung' } },
+    metadata: {
+      name: `${SUBRESOURCE_VERSION}.${SUBRESOURCE_GROUP}`,
+      labels: { 'app.kubernetes.io/part-of': 'lumbung' },
+    },
     spec: {
       group: SUBRESOURCE_GROUP,
       version: SUBRESOURCE_VERSION,

@@ -91,7 +91,20 @@ function targetOf(path: string): Target | undefined {
   if (namespaces !== 'namespaces' || resource !== 'computejobs' || more.length > 0) return undefined;
   if (namespace === undefined || name === undefined || (subresource !== 'log' && subresource !== 'explain'))
     return undefined;
-  return { resource, subresource, namespace: decodeURIComponent(namespace), name: decodeURIComponent(name) };
+  const decoded = { namespace: decodePart(namespace), name: decodePart(name) };
+  if (decoded.namespace === undefined || decoded.name === undefined) return undefined;
+  return { resource, subresource, namespace: decoded.namespace, name: decoded.name };
+}
+
+/** Undefined for a broken or empty path segment. */
+function decodePart(segment: string): string | undefined {
+  try {
+    const text = decodeURIComponent(segment);
+    return text === '' ? undefined : text;
+  } catch {
+    // Percent signs that encode nothing: no such path.
+    return undefined;
+  }
 }
 
 async function allowed(request: AggregatedRequest, target: Target, client: KubeClient): Promise<boolean> {
@@ -113,10 +126,12 @@ async function allowed(request: AggregatedRequest, target: Target, client: KubeC
   return answer.status?.allowed === true;
 }
 
+/** In the words of the Kubernetes API server, so that tools and people recognise them. */
 function forbidden(request: AggregatedRequest, target: Target): AggregatedAnswer {
   const what = target.subresource === '' ? target.resource : `${target.resource}/${target.subresource}`;
   const where = target.namespace === '' ? 'at the cluster scope' : `in the namespace "${target.namespace}"`;
-  const message = `${what}.${SUBRESOURCE_GROUP} is forbidden: User "${request.user}" cannot get resource "${what}" in API group "${SUBRESOURCE_GROUP}" ${where}`;
+  const object = `${target.resource}.${SUBRESOURCE_GROUP}${target.name === '' ? '' : ` "${target.name}"`}`;
+  const message = `${object} is forbidden: User "${request.user}" cannot get resource "${what}" in API group "${SUBRESOURCE_GROUP}" ${where}`;
   return problem(403, 'Forbidden', message);
 }
 
