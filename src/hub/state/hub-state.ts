@@ -244,7 +244,9 @@ export class HubState implements Runnable {
     const entry = this.jobs.get(run.jobUid);
     const live = entry?.record.run;
     if (entry === undefined || live?.terms.id.fence !== run.fence) return false;
-    // A member that has begun the run has all it needs: what is gone on the hub since is no reason to end it.
+    // A member that has begun the run has all it needs: what is gone on the hub since is no reason to end it. One that was
+    // not heard yet in its session may have; its first report asks again.
+    if ((this.members.get(live.terms.member)?.reportsHeard ?? 0) === 0) return false;
     const phase = this.members.reportOf(live.terms.member, live.terms.id)?.phase;
     if (phase !== undefined && phase !== 'Accepted') return false;
     entry.problem = { fence: run.fence, ...problem };
