@@ -90,7 +90,14 @@ export class Federation {
     const dir = await mkdtemp(join(tmpdir(), 'lumbung-'));
     const progress = options.progress ?? (() => undefined);
     progress('starting the clusters');
-    const hubCluster = await startCluster({ dir, name: 'hub', nodes: [], runtime: options.runtime, block: 1 });
+    const hubCluster = await startCluster({
+      dir,
+      name: 'hub',
+      nodes: [],
+      runtime: options.runtime,
+      block: 1,
+      user: 'lumbung-hub',
+    });
     await installCrds(hubCluster, 'hub');
     const [federationPort, enrolmentPort, apiPort, hubMetricsPort] = await Promise.all([
       freePort(),
@@ -267,7 +274,14 @@ async function makeMember(
   block: number,
   options: FederationOptions,
 ): Promise<FederationMember> {
-  const cluster = await startCluster({ dir, name: shape.name, nodes: shape.nodes, runtime: options.runtime, block });
+  const cluster = await startCluster({
+    dir,
+    name: shape.name,
+    nodes: shape.nodes,
+    runtime: options.runtime,
+    block,
+    user: 'lumbung-agent',
+  });
   await installCrds(cluster, 'member');
   const policy = { reclaimGrace: '2s', ...shape.policy, jurisdiction: shape.jurisdiction };
   await applyObjects(cluster.client, [
@@ -296,6 +310,8 @@ interface ClusterStart {
   readonly nodes: readonly SandboxNodeSpec[];
   readonly runtime: 'processes' | 'simulated' | undefined;
   readonly block: number;
+  /** Who the kubeconfig says that hub or agent is, for counting its requests. */
+  readonly user: string;
 }
 
 async function startCluster(start: ClusterStart): Promise<FederationCluster> {
@@ -316,7 +332,7 @@ async function startCluster(start: ClusterStart): Promise<FederationCluster> {
   await sandbox.start(new AbortController().signal);
   const served = await sandbox.apiServer.listen({ host: '127.0.0.1', port: 0 });
   const kubeconfig = join(start.dir, `${start.name}.kubeconfig`);
-  await writeFile(kubeconfig, await served.kubeconfig(), { mode: 0o600 });
+  await writeFile(kubeconfig, await served.kubeconfig({ user: start.user }), { mode: 0o600 });
   const client = createKubeClient({ transport: sandbox.transport(), clock, random, userAgent: 'federation-harness' });
   return { name: start.name, sandbox, client, kubeconfig, disk: join(dataDir, 'disk') };
 }
