@@ -163,17 +163,22 @@ export class HubState implements Runnable {
     return snapshotOf({ version, nowMs: this.deps.clock.nowMs(), jobs, members, pools, membership, liveness });
   }
 
-  /** The answer of an own write: newer than what the watch has brought so far. */
+  /**
+   * The answer of an own write: newer than what the watch has brought so far. An object that is not held is not taken in: the
+   * answer to letting go of a finalizer may come after the watch has told of the deletion.
+   */
   jobWritten(object: RawObject): void {
-    this.takeJob(object);
+    if (this.jobs.get(jobUid(object.metadata.uid ?? '')) !== undefined) this.takeJob(object);
   }
 
   memberWritten(object: RawObject): void {
-    this.takeMember(object);
+    const held = this.members.get(memberName(object.metadata.name ?? ''));
+    if (held?.object.metadata.uid === object.metadata.uid) this.takeMember(object);
   }
 
   poolWritten(object: RawObject): void {
-    this.takePool(object);
+    const held = this.pools.get(poolName(object.metadata.name ?? ''));
+    if (held?.object.metadata.uid === object.metadata.uid) this.takePool(object);
   }
 
   /**

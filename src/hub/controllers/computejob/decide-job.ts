@@ -18,10 +18,11 @@ import { silenceEvent, type SilenceFacts } from '../../../core/run/release.ts';
 import { standingOf } from '../../../core/run/report-standing.ts';
 import { stepRun } from '../../../core/run/step-run.ts';
 import { judge } from '../../../core/run/verdict.ts';
-import { formatTimestamp, parseTimestamp } from '../../../platform/clock/timestamp.ts';
+import { parseTimestamp } from '../../../platform/clock/timestamp.ts';
 import { HISTORY_LIMIT } from '../../state/desired-of.ts';
 import type { JobRecord } from '../../state/job-record.ts';
 import type { ReportedRun } from '../../state/member-book.ts';
+import { historyEntry, lateEntry, withEntry } from './attempt-history.ts';
 import { statusOfJob, type JobCompletion, type JobStanding, type QueueStanding } from '../../state/status-of-job.ts';
 
 /** What is known of the member that has the job's run. */
@@ -171,7 +172,10 @@ function adopt(draft: Draft, facts: JobFacts): void {
   }
   if (adoption.superseded !== undefined) {
     const { run, end } = adoption.superseded;
-    intoHistory(draft, historyEntry(run, end, { outcome: LOST_OUTCOME, nowMs: facts.nowMs, superseded: true }));
+    draft.history = withEntry(
+      draft.history,
+      historyEntry(run, end, { outcome: LOST_OUTCOME, nowMs: facts.nowMs, superseded: true }),
+    );
   }
   draft.run = adoption.run;
   draft.acceptedAtMs = facts.nowMs;
@@ -250,7 +254,7 @@ function end(draft: Draft, facts: JobFacts, ending: Ending): void {
   const report = ending.event.kind === 'reported' ? ending.event.report : undefined;
   const outcome = report === undefined ? LOST_OUTCOME : ending.end.outcome;
   const run = startedIfItRan(ending.run, report, nowMs);
-  intoHistory(draft, historyEntry(run, ending.end, { outcome, nowMs }));
+  draft.history = withEntry(draft.history, historyEntry(run, ending.end, { outcome, nowMs }));
   draft.run = undefined;
   draft.gpuSeconds += report?.gpuSeconds ?? 0;
   draft.lastEnd = { cause: ending.end.cause, message: ending.end.message };
@@ -317,34 +321,6 @@ function noteOfEnd({ run, end: ended }: Ending, completion: JobCompletion | unde
   return { type: hold ? 'Normal' : 'Warning', reason: ended.cause, message: `${where} ended: ${ended.message}` };
 }
 
-interface Recording {
-  readonly outcome: string;
-  readonly nowMs: number;
-  readonly superseded?: boolean;
-}
-
-function historyEntry(run: HubRun, ended: RunEnd, recording: Recording): ComputeJobHistoryEntry {
-  const { terms, startedAtMs } = run;
-  return {
-    attempt: terms.attempt,
-    fence: terms.id.fence,
-    member: terms.member,
-    placedAt: formatTimestamp(run.placedAtMs),
-    ...(startedAtMs === undefined ? {} : { startedAt: formatTimestamp(startedAtMs) }),
-    stoppedAt: formatTimestamp(recording.nowMs),
-    outcome: recording.outcome,
-    cause: ended.cause,
-    message: ended.message.slice(0, 4096),
-    ...(recording.superseded === true ? { superseded: true } : {}),
-  };
-}
-
-/** By fence, the last ten. An entry of the same fence is replaced. */
-function intoHistory(draft: Draft, entry: ComputeJobHistoryEntry): void {
-  const others = draft.history.filter((one) => one.fence !== entry.fence);
-  draft.history = [...others, entry].sort((a, b) => a.fence - b.fence).slice(-HISTORY_LIMIT);
-}
-
 /** Ends of older fences that members report now: kept as superseded, whatever they were; they never move the job. */
 function recordSuperseded(draft: Draft, facts: JobFacts): void {
   for (const { member, report } of facts.reported) {
@@ -362,7 +338,7 @@ function recordSuperseded(draft: Draft, facts: JobFacts): void {
     const oldest = draft.history[0];
     const forgotten = draft.history.length >= HISTORY_LIMIT && oldest !== undefined && report.id.fence < oldest.fence;
     if (forgotten || standingOf(known, report, member).kind !== 'superseded') continue;
-    intoHistory(draft, lateEntry(report, member, facts.nowMs));
+    draft.history = withEntry(draft.history, lateEntry(report, member, facts.nowMs));
     draft.gpuSeconds += report.gpuSeconds;
     draft.why.push('Superseded');
   }
@@ -376,24 +352,15 @@ function highestOf(draft: Draft): { readonly highestFence?: Fence } {
 function resolveLost(draft: Draft, past: ComputeJobHistoryEntry, report: RunReport): void {
   if (report.end === undefined) return;
   const message = `${report.end.message} (reported after it had been given up: ${past.message})`.slice(0, 4096);
-  intoHistory(draft, { ...past, outcome: report.end.outcome, cause: report.end.cause, message, superseded: true });
+  draft.history = withEntry(draft.history, {
+    ...past,
+    outcome: report.end.outcome,
+    cause: report.end.cause,
+    message,
+    superseded: true,
+  });
   draft.gpuSeconds += report.gpuSeconds;
   draft.why.push('Superseded');
-}
-
-function lateEntry(report: RunReport, member: MemberName, nowMs: number): ComputeJobHistoryEntry {
-  const now = formatTimestamp(nowMs);
-  return {
-    attempt: Math.max(1, report.attempt),
-    fence: report.id.fence,
-    member,
-    placedAt: now,
-    stoppedAt: now,
-    outcome: report.end?.outcome ?? LOST_OUTCOME,
-    cause: report.end?.cause ?? 'FencePassed',
-    message: (report.end?.message ?? '').slice(0, 4096),
-    superseded: true,
-  };
 }
 
 function standingOfDraft(draft: Draft, facts: JobFacts): JobStanding {
