@@ -62,33 +62,46 @@ export interface NodeSketch {
   readonly taints?: NodeOffer['taints'];
 }
 
+const PLAIN_NODE = {
+  name: 'node-1',
+  gpus: 8,
+  model: 'H100-80GB',
+  memoryGib: 80,
+  vendor: 'nvidia',
+  resource: 'nvidia.com/gpu',
+  freeCpuMilli: 64_000,
+  freeMemoryGib: 512,
+  freePods: 100,
+  labels: {},
+  taints: [],
+} satisfies NodeSketch;
+
 /** A node of a member's offer: 8 free H100s, 64 CPUs, 512 GiB unless told otherwise. */
 export function aNode(sketch: NodeSketch = {}): NodeOffer {
-  const gpus = sketch.gpus ?? 8;
-  const total = sketch.totalGpus ?? Math.max(8, gpus);
-  const resource = sketch.resource ?? 'nvidia.com/gpu';
+  const node = { ...PLAIN_NODE, ...sketch };
+  const total = sketch.totalGpus ?? Math.max(8, node.gpus);
   const free = {
-    cpu: sketch.freeCpuMilli ?? 64_000,
-    memory: (sketch.freeMemoryGib ?? 512) * GIB,
-    pods: sketch.freePods ?? 100,
-    [resource]: gpus,
+    cpu: node.freeCpuMilli,
+    memory: node.freeMemoryGib * GIB,
+    pods: node.freePods,
+    [node.resource]: node.gpus,
   };
   return {
-    node: nodeName(sketch.name ?? 'node-1'),
-    vendor: sketch.vendor ?? 'nvidia',
-    gpuModel: gpuModel(sketch.model ?? 'H100-80GB'),
-    gpuMemoryBytes: (sketch.memoryGib ?? 80) * GIB,
-    gpuResource: resource,
+    node: nodeName(node.name),
+    vendor: node.vendor,
+    gpuModel: gpuModel(node.model),
+    gpuMemoryBytes: node.memoryGib * GIB,
+    gpuResource: node.resource,
     totalGpus: total,
     free,
     allocatable: {
       cpu: Math.max(64_000, free.cpu),
       memory: Math.max(512 * GIB, free.memory),
       pods: Math.max(100, free.pods),
-      [resource]: total,
+      [node.resource]: total,
     },
-    labels: sketch.labels ?? {},
-    taints: sketch.taints ?? [],
+    labels: node.labels,
+    taints: node.taints,
   };
 }
 

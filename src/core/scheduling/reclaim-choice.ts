@@ -2,7 +2,8 @@
  * The common ground of the two searches of a reclaim: candidates, gangs, choices, and what a choice costs. Decides that cost:
  * the GPUs of gangs that still work, then the work at risk, then the number of gangs, then their keys.
  */
-import { compareNumbers, compareStrings, sorted } from '../../std/ordering.ts';
+import type { Comparator } from '../../std/ordering.ts';
+import { compareBy, compareNumbers, compareStrings, sorted } from '../../std/ordering.ts';
 import type { Resources } from '../model/resources.ts';
 import type { ReclaimGuest, WaitingOwnerPod } from './reclaim-input.ts';
 import type { Room } from './reclaim-room.ts';
@@ -36,27 +37,32 @@ export interface ChoiceQuestion {
   readonly coming: Room;
 }
 
-/** Cost of ending these gangs: fewest GPUs of unbroken gangs, then least work at risk, then fewest gangs, then keys. */
-export function compareCost(a: readonly Gang[], b: readonly Gang[]): number {
-  const sum = (gangs: readonly Gang[], of: (gang: Gang) => number): number =>
-    gangs.reduce((total, gang) => total + (gang.guest.broken === true ? 0 : of(gang)), 0);
-  return (
-    compareNumbers(
-      sum(a, (gang) => gang.gpus),
-      sum(b, (gang) => gang.gpus),
-    ) ||
-    compareNumbers(
-      sum(a, (gang) => gang.guest.gpuSecondsAtRisk),
-      sum(b, (gang) => gang.guest.gpuSecondsAtRisk),
-    ) ||
-    compareNumbers(a.length, b.length) ||
-    compareStrings(keysOf(a), keysOf(b))
-  );
+/** Cost of ending some gangs. Broken gangs cannot go on and cost nothing. */
+export interface Cost {
+  readonly gpus: number;
+  readonly gpuSecondsAtRisk: number;
+  readonly gangs: number;
+  readonly keys: string;
 }
 
-function keysOf(gangs: readonly Gang[]): string {
-  return sorted(
-    gangs.map((gang) => gang.key),
-    compareStrings,
-  ).join(' ');
+export function costOf(gangs: readonly Gang[]): Cost {
+  let [gpus, gpuSecondsAtRisk] = [0, 0];
+  for (const gang of gangs) {
+    if (gang.guest.broken === true) continue;
+    gpus += gang.gpus;
+    gpuSecondsAtRisk += gang.guest.gpuSecondsAtRisk;
+  }
+  return { gpus, gpuSecondsAtRisk, gangs: gangs.length, keys: sorted(gangs.map(keyOf), compareStrings).join(' ') };
+}
+
+/** Fewest GPUs, then least work at risk, then fewest gangs, then keys. */
+export const compareCost: Comparator<Cost> = compareBy<Cost>(
+  (a, b) => compareNumbers(a.gpus, b.gpus),
+  (a, b) => compareNumbers(a.gpuSecondsAtRisk, b.gpuSecondsAtRisk),
+  (a, b) => compareNumbers(a.gangs, b.gangs),
+  (a, b) => compareStrings(a.keys, b.keys),
+);
+
+function keyOf(gang: Gang): string {
+  return gang.key;
 }

@@ -2,8 +2,8 @@
  * The smallest set of gangs, by looking at all of them: for members small enough. Decides both which pods can be helped together
  * and which gangs must go for them.
  */
-import type { Candidate, Choice, ChoiceQuestion, Gang } from './reclaim-choice.ts';
-import { compareCost } from './reclaim-choice.ts';
+import type { Candidate, Choice, ChoiceQuestion, Cost, Gang } from './reclaim-choice.ts';
+import { compareCost, costOf } from './reclaim-choice.ts';
 import type { Room } from './reclaim-room.ts';
 
 const MOST_GANGS = 10;
@@ -29,15 +29,18 @@ export function chooseExactly({ candidates, gangs, coming }: ChoiceQuestion): Ch
     const assigned = packAll(helped, room);
     if (assigned !== undefined) return { gangs: subset, assigned };
   }
+  // Not reached: the set of all gangs was just seen to make room for all that are helped.
   return { gangs: [], assigned: new Map() };
 }
 
+/** All sets of gangs, the cheapest first. */
 function subsets(gangs: readonly Gang[]): readonly (readonly Gang[])[] {
-  const all: (readonly Gang[])[] = [];
+  const all: { readonly gangs: readonly Gang[]; readonly cost: Cost }[] = [];
   for (let bits = 0; bits < 2 ** gangs.length; bits += 1) {
-    all.push(gangs.filter((_gang, i) => (bits & (1 << i)) !== 0));
+    const subset = gangs.filter((_gang, i) => (bits & (1 << i)) !== 0);
+    all.push({ gangs: subset, cost: costOf(subset) });
   }
-  return all.sort(compareCost);
+  return all.sort((a, b) => compareCost(a.cost, b.cost)).map((one) => one.gangs);
 }
 
 /** A node for every pod at once, or undefined if there is none. */

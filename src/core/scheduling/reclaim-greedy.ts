@@ -2,15 +2,17 @@
  * A small set of gangs for members too large to look at every set: pod by pod the cheapest set on one node, gangs chosen for
  * earlier pods counted as gone, and at the end every gang is taken back whose pods fit without it.
  *
- * Invariant: the outcome is inclusion-minimal as far as moving the pods of one gang can tell. It may be larger than the
- * smallest; the exact search is for that.
+ * Invariant: the outcome is inclusion-minimal for up to six pods, and beyond that as far as moving the pods of one gang can
+ * tell. It may be larger than the smallest; the exact search is for that.
  */
 import type { Candidate, Choice, ChoiceQuestion, Gang } from './reclaim-choice.ts';
-import { compareCost } from './reclaim-choice.ts';
+import { compareCost, costOf } from './reclaim-choice.ts';
+import { packAll } from './reclaim-exact.ts';
 import type { Room } from './reclaim-room.ts';
 
 /** Steps of the search over one node's gangs; after that the best set found so far stands. */
 const MOST_STEPS_PER_NODE = 2_000;
+const MOST_PODS_TO_REPACK = 6;
 
 interface Work {
   readonly room: Room;
@@ -63,16 +65,16 @@ function cheapestOn(
 ): readonly Gang[] | undefined {
   const gangs = (work.gangsOn.get(node) ?? [])
     .filter((gang) => !work.chosen.has(gang))
-    .sort((a, b) => compareCost([a], [b]));
-  let best = bound;
+    .sort((a, b) => compareCost(costOf([a]), costOf([b])));
+  let best = bound === undefined ? undefined : costOf(bound);
   let found: readonly Gang[] | undefined;
   let steps = 0;
   const room = work.room.copyOf(node);
   const from = (i: number, picked: readonly Gang[]): void => {
     steps += 1;
-    if (steps > MOST_STEPS_PER_NODE || (best !== undefined && compareCost(picked, best) >= 0)) return;
+    if (steps > MOST_STEPS_PER_NODE || (best !== undefined && compareCost(costOf(picked), best) >= 0)) return;
     if (room.fits(pod.requests)) {
-      best = picked;
+      best = costOf(picked);
       found = picked;
       return;
     }
@@ -87,28 +89,53 @@ function cheapestOn(
   return found;
 }
 
-/** Takes gangs back, the dearest first, wherever the pods that stand in their room fit elsewhere. */
+/** Takes gangs back, the dearest first, wherever the pods that were given room fit without them. */
 function takeBack(candidates: readonly Candidate[], work: Work): void {
-  for (const gang of [...work.chosen].sort((a, b) => compareCost([b], [a]))) {
-    const nodes = new Set(gang.shares.map((share) => share.node));
-    const displaced = candidates.filter(({ pod }) => nodes.has(work.assigned.get(pod.key) ?? -1));
-    const before = new Map(displaced.map(({ pod }) => [pod.key, work.assigned.get(pod.key) ?? -1]));
-    for (const { pod } of displaced) work.room.give(before.get(pod.key) ?? -1, pod.requests);
+  const served = candidates.filter(({ pod }) => work.assigned.has(pod.key));
+  for (const gang of [...work.chosen].sort((a, b) => compareCost(costOf([b]), costOf([a])))) {
     work.room.restore(gang);
-    const moved = new Map<Candidate, number>();
-    for (const candidate of displaced) {
-      const node = candidate.nodes.find((i) => work.room.fits(i, candidate.pod.requests));
-      if (node === undefined) break;
-      work.room.take(node, candidate.pod.requests);
-      moved.set(candidate, node);
-    }
-    if (moved.size === displaced.length) {
-      work.chosen.delete(gang);
-      for (const [{ pod }, node] of moved) work.assigned.set(pod.key, node);
-      continue;
-    }
-    for (const [{ pod }, node] of moved) work.room.give(node, pod.requests);
-    work.room.release(gang);
-    for (const { pod } of displaced) work.room.take(before.get(pod.key) ?? -1, pod.requests);
+    if (moveDisplaced(gang, served, work) || repackAll(served, work)) work.chosen.delete(gang);
+    else work.room.release(gang);
   }
+}
+
+/** Moves the pods on the gang's nodes to wherever they still fit, or leaves all as it was. The gang's capacity is already gone. */
+function moveDisplaced(gang: Gang, served: readonly Candidate[], work: Work): boolean {
+  const nodes = new Set(gang.shares.map((share) => share.node));
+  const displaced = served.filter(({ pod }) => nodes.has(nodeOf(pod.key, work)));
+  for (const { pod } of displaced) work.room.give(nodeOf(pod.key, work), pod.requests);
+  const moved = new Map<Candidate, number>();
+  for (const candidate of displaced) {
+    const node = candidate.nodes.find((i) => work.room.fits(i, candidate.pod.requests));
+    if (node === undefined) break;
+    work.room.take(node, candidate.pod.requests);
+    moved.set(candidate, node);
+  }
+  if (moved.size === displaced.length) {
+    for (const [{ pod }, node] of moved) work.assigned.set(pod.key, node);
+    return true;
+  }
+  for (const [{ pod }, node] of moved) work.room.give(node, pod.requests);
+  for (const { pod } of displaced) work.room.take(nodeOf(pod.key, work), pod.requests);
+  return false;
+}
+
+/** With few pods, every way to place all of them is tried before a gang has to go. */
+function repackAll(served: readonly Candidate[], work: Work): boolean {
+  if (served.length > MOST_PODS_TO_REPACK) return false;
+  const room = work.room.copy();
+  for (const { pod } of served) room.give(nodeOf(pod.key, work), pod.requests);
+  const assigned = packAll(served, room);
+  if (assigned === undefined) return false;
+  for (const { pod } of served) work.room.give(nodeOf(pod.key, work), pod.requests);
+  for (const { pod } of served) {
+    const node = assigned.get(pod.key) ?? -1;
+    work.room.take(node, pod.requests);
+    work.assigned.set(pod.key, node);
+  }
+  return true;
+}
+
+function nodeOf(pod: string, work: Work): number {
+  return work.assigned.get(pod) ?? -1;
 }

@@ -11,7 +11,7 @@ const letters = { C: 'Connected', S: 'Silent', N: 'NeverReported' } as const sat
 /** Members a, b, c, ... with the given healths. */
 function see(healths: string) {
   return {
-    members: [...healths].map((letter, i) => ({
+    members: Array.from(healths).map((letter, i) => ({
       member: memberName(`member-${String.fromCharCode(97 + i)}`),
       health: letters[letter as keyof typeof letters],
     })),

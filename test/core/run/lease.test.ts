@@ -107,19 +107,20 @@ const anyTerms = fc
     return { ...terms, replaceAfterMs: (minimumReplaceAfterSeconds(terms) + slackSeconds) * 1000 };
   });
 
+/** Where in the allowed band a clock runs: -1 slowest, 1 fastest. */
+const aRate = fc.double({ min: -1, max: 1, noNaN: true });
+
 describe('both sides together', () => {
   it('end the run on the member before the hub may place it again, under any clocks within the bound', () => {
     fc.assert(
       fc.property(
         anyTerms,
-        fc.double({ min: -1, max: 1, noNaN: true }),
-        fc.double({ min: -1, max: 1, noNaN: true }),
-        fc.integer({ min: 0, max: 100_000 }),
-        fc.integer({ min: 0, max: 10_000_000 }),
-        (terms, memberRate, hubRate, latencyMs, sleepMs) => {
+        fc.record({ member: aRate, hub: aRate }),
+        fc.record({ latencyMs: fc.nat(100_000), sleepMs: fc.nat(10_000_000) }),
+        (terms, rates, { latencyMs, sleepMs }) => {
           expect(leaseTermsValid(terms)).toBe(true);
           const drift = terms.maxClockDriftPercent / 100;
-          const [memberClock, hubClock] = [1 + memberRate * drift, 1 + hubRate * drift];
+          const [memberClock, hubClock] = [1 + rates.member * drift, 1 + rates.hub * drift];
           // True time: the report is sent at 0 and received after the latency. The member's process may sleep in between.
           const expiryTrueMs = terms.durationMs / memberClock;
           const stoppedTrueMs = expiryTrueMs + terms.terminationGraceMs / memberClock;

@@ -204,17 +204,25 @@ export function leftAfter(snapshot: Snapshot, decision: Decision): Map<string, R
   }
   for (const placement of decision.placements) {
     const { job } = pendingOf(snapshot, placement);
+    const needs = { ...job.workerRequests, [placement.gpuResource]: job.gpusPerWorker };
     for (const { node, workers } of placement.nodes) {
-      const free = left.get(`${placement.member}/${node}`);
-      if (free === undefined) throw new Error(`placed on unknown node ${placement.member}/${node}`);
-      const needs = { ...job.workerRequests, [placement.gpuResource]: job.gpusPerWorker };
-      for (const [name, need] of Object.entries(needs)) {
-        free[name] = (free[name] ?? 0) - need * workers;
-        if (free[name] < 0) throw new Error(`${placement.member}/${node} is short of ${name} by ${-free[name]}`);
-      }
+      takeFrom(
+        left,
+        `${placement.member}/${node}`,
+        Object.entries(needs).map(([name, need]) => [name, need * workers]),
+      );
     }
   }
   return left;
+}
+
+function takeFrom(left: Map<string, Record<string, number>>, node: string, needs: (readonly [string, number])[]): void {
+  const free = left.get(node);
+  if (free === undefined) throw new Error(`placed on unknown node ${node}`);
+  for (const [name, need] of needs) {
+    free[name] = (free[name] ?? 0) - need;
+    if (free[name] < 0) throw new Error(`${node} is short of ${name} by ${-free[name]}`);
+  }
 }
 
 export function pendingOf(snapshot: Snapshot, placement: Pick<Placement, 'jobUid'>): PendingJob {

@@ -7,12 +7,7 @@ import { aMember, aPolicy, pendingJob, poolRules } from '../../../support/core-b
 const at = (...codes: string[]) => codes.map(jurisdiction);
 
 /** What the filters say in their order; undefined = the member may take the job as far as they can tell. */
-function ask(
-  job: JobSketch,
-  member: MemberSketch,
-  pool: PoolSketch = {},
-  avoid: 'EarlierRun' | 'RecentRefusal' | undefined = undefined,
-) {
+function ask(job: JobSketch, member: MemberSketch, pool: PoolSketch = {}, avoid?: 'EarlierRun' | 'RecentRefusal') {
   const avoidMembers = avoid === undefined ? [] : [{ member: memberName('member-a'), reason: avoid }];
   return firstRefusal([...FACT_FILTERS, ...MOMENT_FILTERS], {
     pending: pendingJob(job, { avoid: avoidMembers }),
