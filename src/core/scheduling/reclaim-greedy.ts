@@ -16,6 +16,7 @@ const MOST_PODS_TO_REPACK = 6;
 
 interface Work {
   readonly room: Room;
+  /** The cheapest first. */
   readonly gangsOn: ReadonlyMap<number, readonly Gang[]>;
   readonly chosen: Set<Gang>;
   readonly assigned: Map<string, number>;
@@ -30,6 +31,7 @@ export function chooseGreedily({ candidates, gangs, coming }: ChoiceQuestion): C
       else list.push(gang);
     }
   }
+  for (const list of gangsOn.values()) list.sort((a, b) => compareCost(costOf([a]), costOf([b])));
   const work: Work = { room: coming.copy(), gangsOn, chosen: new Set(), assigned: new Map() };
   for (const candidate of candidates) serve(candidate, work);
   takeBack(candidates, work);
@@ -63,9 +65,11 @@ function cheapestOn(
   work: Work,
   bound: readonly Gang[] | undefined,
 ): readonly Gang[] | undefined {
-  const gangs = (work.gangsOn.get(node) ?? [])
-    .filter((gang) => !work.chosen.has(gang))
-    .sort((a, b) => compareCost(costOf([a]), costOf([b])));
+  const gangs = (work.gangsOn.get(node) ?? []).filter((gang) => !work.chosen.has(gang));
+  const [first] = gangs;
+  // The pod does not fit as it is, so that one gang at least has to go, and the first is the cheapest.
+  if (first === undefined || (bound !== undefined && compareCost(costOf([first]), costOf(bound)) >= 0))
+    return undefined;
   let best = bound === undefined ? undefined : costOf(bound);
   let found: readonly Gang[] | undefined;
   let steps = 0;
