@@ -17,6 +17,7 @@ import type { Cluster } from './cluster.ts';
 import { type ClusterControllers, startControllers } from './controllers/cluster-controllers.ts';
 import { createDefaultNamespaces } from './controllers/namespace-furniture.ts';
 import { createDiscoveryStage } from './discovery/discovery-stage.ts';
+import { createOpenApiStage } from './discovery/openapi-stage.ts';
 import { Registry } from './registry/registry.ts';
 import { OpenStreams } from './rest/open-streams.ts';
 import { createRequestHandler, type RequestHandler, type RequestRecord } from './rest/request-handler.ts';
@@ -95,7 +96,7 @@ function createParts(deps: ApiServerDeps): Parts {
     guards: [],
   };
   const hooks = new SubresourceHooks();
-  const controllers = startControllers(cluster, deps.logger);
+  const controllers = startControllers(cluster, hooks, deps.logger);
   createDefaultNamespaces(cluster);
   const access = createAccess(cluster, hooks);
   registerPodSubresources(cluster, hooks);
@@ -116,6 +117,7 @@ function createHandler(
     },
     stages: [
       createDiscoveryStage({ registry: cluster.registry, foreign: () => Promise.resolve([]) }),
+      createOpenApiStage(cluster.registry),
       (call, info) => (info.kind === 'resource' ? endpoint.handle(call, info) : undefined),
     ],
     audit,

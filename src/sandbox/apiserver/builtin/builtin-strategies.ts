@@ -1,4 +1,5 @@
 /** Picks the rules of each built-in kind. Kinds without rules of their own get the common ones. */
+import { DEFINITION_RULES } from '../crd/definition-rules.ts';
 import type { KindRules, NameRule, Strategy } from '../registry/resource.ts';
 import { NAMESPACE_RULES, SECRET_RULES, SERVICE_RULES, SIMPLE_RULES } from './core-rules.ts';
 import { JOB_RULES } from './job-rules.ts';
@@ -13,6 +14,7 @@ const RULES: Readonly<Record<string, KindRules>> = {
   '/services': SERVICE_RULES,
   '/secrets': SECRET_RULES,
   'batch/jobs': JOB_RULES,
+  'apiextensions.k8s.io/customresourcedefinitions': DEFINITION_RULES,
   ...SIMPLE_RULES,
   ...WORKLOAD_RULES,
   ...ACCESS_RULES,

@@ -1,6 +1,8 @@
 /** Starts and stops the server's own controllers, and feeds them the store's changes in a fixed order. */
 import type { Logger } from '../../../platform/log/logger.ts';
 import type { Cluster } from '../cluster.ts';
+import { DefinitionController } from '../crd/definition-controller.ts';
+import type { SubresourceHooks } from '../rest/subresource-hooks.ts';
 import type { StoreChange } from '../storage/object-store.ts';
 import { startEventExpiry } from './event-expiry.ts';
 import { GarbageCollector } from './garbage-collector.ts';
@@ -16,14 +18,20 @@ export interface ClusterControllers {
   stop(): void;
 }
 
-export function startControllers(cluster: Cluster, logger: Logger | undefined): ClusterControllers {
+export function startControllers(
+  cluster: Cluster,
+  hooks: SubresourceHooks,
+  logger: Logger | undefined,
+): ClusterControllers {
   const deps = { clock: cluster.clock, logger };
+  const definitions = new DefinitionController({ cluster, hooks, ...deps });
   const furniture = createNamespaceFurniture(cluster);
   const collector = new GarbageCollector(cluster, deps);
   const terminator = new NamespaceTerminator(cluster, deps);
   const aggregator = new RoleAggregator(cluster, deps);
   const expiry = startEventExpiry(cluster);
   const unsubscribe = cluster.store.subscribe((change: StoreChange) => {
+    definitions.onChange(change);
     furniture.onChange(change);
     collector.onChange(change);
     terminator.onChange(change);
@@ -32,12 +40,14 @@ export function startControllers(cluster: Cluster, logger: Logger | undefined): 
   return {
     publishCa: furniture.publishCa,
     relearn: () => {
+      definitions.relearn();
       collector.relearn();
       terminator.relearn();
     },
     stop: () => {
       unsubscribe();
       expiry.cancel();
+      definitions.stop();
       collector.stop();
       terminator.stop();
       aggregator.stop();

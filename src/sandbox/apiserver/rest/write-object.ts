@@ -62,6 +62,7 @@ function bornMetadata(cluster: Cluster, resource: Resource, namespace: string, g
     deletionTimestamp: _deletionTimestamp,
     deletionGracePeriodSeconds: _grace,
     selfLink: _selfLink,
+    generation: _generation,
     ...kept
   } = given;
   return {
@@ -123,6 +124,9 @@ export function createObject(
     metadata: bornMetadata(cluster, resource, body.namespace, given),
   };
   refuseAbsentNamespace(cluster, resource, body.namespace, object.metadata.name);
+  // What the server adds below belongs to nobody, so that an applier who never named it cannot give it up.
+  const entries =
+    options.managedFields ?? ownByUpdate(resource.schema, undefined, object, fieldWriter(cluster, resource, options));
   const context = writeContext(cluster, options.user);
   if (resource.strategy.hasStatus && resource.strategy.prepareCreate === undefined)
     Reflect.deleteProperty(object, 'status');
@@ -133,8 +137,7 @@ export function createObject(
   if (cluster.store.get(resource.storageKey, body.namespace, object.metadata.name) !== undefined) {
     throw alreadyExists(resource, object.metadata.name);
   }
-  object.metadata.managedFields =
-    options.managedFields ?? ownByUpdate(resource.schema, undefined, object, fieldWriter(cluster, resource, options));
+  object.metadata.managedFields = entries;
   return options.dryRun ? object : cluster.store.write(resource.storageKey, undefined, object);
 }
 
@@ -231,6 +234,8 @@ export function updateObject(
   next.apiVersion = old.apiVersion;
   next.kind = old.kind;
   next.metadata = carriedMetadata(next.metadata, old.metadata);
+  const entries =
+    options.managedFields ?? ownByUpdate(resource.schema, old, next, fieldWriter(cluster, resource, options));
   const context = writeContext(cluster, options.user);
   if (options.subresource === '') {
     resource.strategy.prepareUpdate?.(next, old, context);
@@ -241,8 +246,6 @@ export function updateObject(
   if (options.subresource !== 'status' && bumpsGeneration(resource, next, old)) {
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  const entries =
-    options.managedFields ?? ownByUpdate(resource.schema, old, next, fieldWriter(cluster, resource, options));
   const unchanged = sameButOwnership(next, old) && sameJson(entries, old.metadata.managedFields ?? []);
   if (unchanged) return { object: old, removed: false };
   next.metadata.managedFields = entries;
