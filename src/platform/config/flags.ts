@@ -1,7 +1,10 @@
 /** The flags of a command line as raw values, for processes that take nothing but settings. The CLI has its own parser. */
 import { ConfigProblems } from './config.ts';
 
-/** `--name value`, `--name=value`, `--name` (true), `--no-name` (false). Throws ConfigProblems for anything else. */
+/**
+ * `--name value`, `--name=value`, `--name` (true), `--no-name` (false). Values of a flag that is given several times are joined
+ * by commas, as lists take them. Throws ConfigProblems for anything else.
+ */
 export function flagsFromArgv(argv: readonly string[]): Record<string, string | boolean> {
   const flags: Record<string, string | boolean> = {};
   const strays: string[] = [];
@@ -13,9 +16,10 @@ export function flagsFromArgv(argv: readonly string[]): Record<string, string | 
       continue;
     }
     const next = argv[index + 1];
-    if (value !== undefined) flags[name] = value;
+    const before = typeof flags[name] === 'string' ? `${flags[name]},` : '';
+    if (value !== undefined) flags[name] = before + value;
     else if (next !== undefined && !next.startsWith('--')) {
-      flags[name] = next;
+      flags[name] = before + next;
       index += 1;
     } else if (name.startsWith('no-')) flags[name.slice(3)] = false;
     else flags[name] = true;

@@ -220,7 +220,8 @@ class LeaseElector implements LeaderElector {
       await clock.sleep(Math.max(0, Math.min(retryPeriodMs, untilDeadlineMs)), signal);
       if (signal.aborted) return 'stopped';
       const leftMs = renewDeadlineMs - this.sinceSentMs(held);
-      if (leftMs <= 0) return 'lost';
+      // Less than a millisecond is no time to renew in, and rounding could make such rests last for ever.
+      if (leftMs < 1) return 'lost';
       const outcome = await this.renew(held, leftMs, signal);
       if (outcome === 'taken') return 'lost';
     }
