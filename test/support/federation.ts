@@ -45,6 +45,8 @@ export interface FederationOptions {
   readonly hubNodeArgs?: readonly string[];
   readonly agentNodeArgs?: readonly string[];
   readonly progress?: (text: string) => void;
+  /** Folder of the built programs; default `dist`. */
+  readonly dist?: string;
 }
 
 export interface FederationCluster {
@@ -116,7 +118,7 @@ export class Federation {
     ]);
     const hub = new Program({
       name: 'hub',
-      script: 'dist/hub.js',
+      script: `${options.dist ?? 'dist'}/hub.js`,
       args: flags({
         kubeconfig: hubCluster.kubeconfig,
         namespace: NAMESPACE,
@@ -295,7 +297,7 @@ async function makeMember(
   ]);
   const agent = new Program({
     name: `agent ${shape.name}`,
-    script: 'dist/agent.js',
+    script: `${options.dist ?? 'dist'}/agent.js`,
     args: [],
     env: options.env ?? {},
     logFile: join(dir, `agent-${shape.name}.log`),
