@@ -11,7 +11,7 @@ import {
 } from '../../platform/metrics/registry.ts';
 
 export interface AgentMetrics {
-  readonly buildInfo: Gauge<'component' | 'version'>;
+  readonly buildInfo: Gauge<'version' | 'commit' | 'component'>;
   readonly hubConnected: Gauge<never>;
   readonly reportLagSeconds: Gauge<never>;
   readonly reports: Counter<'inventory'>;
@@ -25,6 +25,8 @@ export interface AgentMetrics {
   readonly reclaims: Counter<'by'>;
   readonly reclaimSeconds: Histogram<never>;
   readonly ownerPodsBlocked: Gauge<never>;
+  readonly runsStarted: Counter<never>;
+  readonly runsEnded: Counter<'cause'>;
   readonly policyEnds: Counter<'limit'>;
   readonly fenceRejections: Counter<'reason'>;
   readonly certificateExpiry: Gauge<never>;
@@ -44,8 +46,8 @@ function linkMetrics(metrics: MetricsRegistry): LinkMetrics {
   return {
     buildInfo: metrics.gauge({
       name: 'lumbung_build_info',
-      help: 'Always 1; says which version runs.',
-      labels: ['component', 'version'],
+      help: 'Always 1; the build in its labels.',
+      labels: ['version', 'commit', 'component'],
     }),
     hubConnected: metrics.gauge({
       name: 'lumbung_agent_hub_connected',
@@ -118,11 +120,21 @@ function stateMetrics(metrics: MetricsRegistry): StateMetrics {
 
 type EventMetrics = Pick<
   AgentMetrics,
-  'reclaims' | 'reclaimSeconds' | 'policyEnds' | 'fenceRejections' | 'certificateRenewals'
+  'runsStarted' | 'runsEnded' | 'reclaims' | 'reclaimSeconds' | 'policyEnds' | 'fenceRejections' | 'certificateRenewals'
 >;
 
 function eventMetrics(metrics: MetricsRegistry): EventMetrics {
   return {
+    runsStarted: metrics.counter({
+      name: 'lumbung_agent_runs_started_total',
+      help: 'Runs of which the start was persisted here.',
+      labels: [],
+    }),
+    runsEnded: metrics.counter({
+      name: 'lumbung_agent_runs_ended_total',
+      help: 'Runs that ended here, by cause.',
+      labels: ['cause'],
+    }),
     reclaims: metrics.counter({
       name: 'lumbung_agent_reclaims_total',
       help: "Runs ended because the owner needed their GPUs, by who decided: the agent, or the member's own scheduler.",
