@@ -47,7 +47,7 @@ class Watch {
 
   change(change: StoreChange): void {
     const { namespace, selected } = this.request;
-    if (namespace !== undefined && change.object.metadata.namespace !== namespace) return;
+    if (namespace !== undefined && (change.object.metadata.namespace ?? '') !== namespace) return;
     const kind = seenThrough(selected, change);
     if (kind !== undefined) this.event(kind, change.object);
   }
