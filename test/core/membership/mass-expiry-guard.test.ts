@@ -66,6 +66,22 @@ describe('mass silence', () => {
       want: 'MassSilence',
     },
     {
+      why: 'three of five',
+      history: [
+        [0, 'CCCCC'],
+        [1, 'SSSCC'],
+      ],
+      want: 'MassSilence',
+    },
+    {
+      why: 'three of six',
+      history: [
+        [0, 'CCCCCC'],
+        [1, 'SSSCCC'],
+      ],
+      want: undefined,
+    },
+    {
       why: 'one after the other within the window',
       history: [
         [0, 'CCC'],
