@@ -53,7 +53,10 @@ export interface FederationCluster {
   readonly name: string;
   readonly sandbox: SandboxCluster;
   readonly client: KubeClient;
+  /** An administrator's, for people. */
   readonly kubeconfig: string;
+  /** The hub's or agent's, under a name of its own. */
+  readonly programKubeconfig: string;
   /** The member's disk: where workers keep their diaries. */
   readonly disk: string;
 }
@@ -120,7 +123,7 @@ export class Federation {
       name: 'hub',
       script: `${options.dist ?? 'dist'}/hub.js`,
       args: flags({
-        kubeconfig: hubCluster.kubeconfig,
+        kubeconfig: hubCluster.programKubeconfig,
         namespace: NAMESPACE,
         identity: 'hub-0',
         'federation-address': `127.0.0.1:${federationPort}`,
@@ -244,7 +247,7 @@ export class Federation {
     await writeFile(tokenFile, invitation.token, { mode: 0o600 });
     Object.assign(member.agent.options, {
       args: flags({
-        kubeconfig: member.kubeconfig,
+        kubeconfig: member.programKubeconfig,
         namespace: NAMESPACE,
         member: name,
         hub: invitation.federationAddress,
@@ -334,9 +337,11 @@ async function startCluster(start: ClusterStart): Promise<FederationCluster> {
   await sandbox.start(new AbortController().signal);
   const served = await sandbox.apiServer.listen({ host: '127.0.0.1', port: 0 });
   const kubeconfig = join(start.dir, `${start.name}.kubeconfig`);
-  await writeFile(kubeconfig, await served.kubeconfig({ user: start.user }), { mode: 0o600 });
+  await writeFile(kubeconfig, await served.kubeconfig(), { mode: 0o600 });
+  const programKubeconfig = join(start.dir, `${start.name}-program.kubeconfig`);
+  await writeFile(programKubeconfig, await served.kubeconfig({ user: start.user, groups: ['system:masters'] }), { mode: 0o600 });
   const client = createKubeClient({ transport: sandbox.transport(), clock, random, userAgent: 'federation-harness' });
-  return { name: start.name, sandbox, client, kubeconfig, disk: join(dataDir, 'disk') };
+  return { name: start.name, sandbox, client, kubeconfig, programKubeconfig, disk: join(dataDir, 'disk') };
 }
 
 async function stopCluster(cluster: FederationCluster): Promise<void> {
