@@ -124,6 +124,8 @@ export function deleteObject(
   const after = next.metadata;
   const moved =
     before.deletionTimestamp !== after.deletionTimestamp ||
+    // Times are in whole seconds: a grace that got shorter may end in the same one.
+    before.deletionGracePeriodSeconds !== after.deletionGracePeriodSeconds ||
     (before.finalizers ?? []).join() !== (after.finalizers ?? []).join();
   return { object: moved ? cluster.store.write(resource.storageKey, object, next) : object, gone: false };
 }
