@@ -23,6 +23,7 @@ import type { Runnable } from '../../platform/lifecycle/runnable.ts';
 import type { Logger } from '../../platform/log/logger.ts';
 import { createApiServer } from '../apiserver/api-server.ts';
 import type { ApiServer, Identity } from '../apiserver/api-server.ts';
+import type { KubeconfigUser, Listening } from '../apiserver/transport/listening.ts';
 import { clientFor, sharedCopies } from './cluster-clients.ts';
 import type { ClientDeps, SharedCopies } from './cluster-clients.ts';
 import { JobController } from './jobs/job-controller.ts';
@@ -62,12 +63,18 @@ export interface SandboxClusterOptions {
   readonly timing?: Partial<KeeperTiming>;
   /** Between lease renewals of a node; default 60 s. */
   readonly heartbeatMs?: number;
+  /** Serve HTTPS on a free port of 127.0.0.1, for kubectl and other processes; default: with `processes` only. */
+  readonly https?: boolean;
   /** Normal events as well as Warnings: nicer for people, more writes. Default false. */
   readonly verboseEvents?: boolean;
 }
 
 export interface SandboxCluster extends Runnable {
   readonly apiServer: ApiServer;
+  /** `https://127.0.0.1:<port>`, once started and served. */
+  readonly url: string | undefined;
+  /** A kubeconfig file's text, for an administrator unless a user is named. Holds a key. Rejects when not served. */
+  kubeconfig(user?: KubeconfigUser): Promise<string>;
   /** In-process transport; a cluster administrator without identity. */
   transport(identity?: Identity): KubeTransport;
   /** Resolves when the Node object exists and its kubelet works. */
@@ -80,6 +87,10 @@ export interface SandboxCluster extends Runnable {
   /** The kubelet stops talking; nobody has noticed yet: the node still counts as ready. */
   pauseKubelet(name: string): void;
   resumeKubelet(name: string): void;
+  /** The API server's whole store as JSON text: a backup. */
+  snapshot(): string;
+  /** Puts a backup back, as an operator restores etcd; nodes and controllers find out as they would on a real cluster. */
+  restore(snapshot: string, options?: { readonly bumpRevision?: number }): void;
   /** Processes of containers that run now. */
   processes(): readonly RunningProcess[];
   /** Board UUID to pod UID, over all nodes. */
@@ -103,12 +114,14 @@ class ProcessCluster implements SandboxCluster {
   private readonly addresses: PodAddresses;
   private readonly names: NameDirectory;
   private readonly events: EventRecorder;
+  private readonly jobController: JobController;
   private readonly controllers: readonly Runnable[];
   private readonly clients: KubeClient[] = [];
   private readonly nodesByName = new Map<string, SandboxNode>();
   private readonly podsDir: string;
   private readonly diskDir: string;
   private unsubscribe: () => void = () => undefined;
+  private listening: Listening | undefined;
 
   constructor(options: SandboxClusterOptions) {
     const { clock, random, logger } = options;
@@ -128,7 +141,22 @@ class ProcessCluster implements SandboxCluster {
     this.names = new NameDirectory({ clock, service: (ns, name) => this.copies.services.store.get(ns, name) });
     const client = this.client('system:sandbox-events');
     this.events = createEventRecorder({ client, clock, component: 'sandbox', instance: options.name, logger });
-    this.controllers = this.makeControllers();
+    const shared = { ...options, events: this.events, pods: this.copies.pods.store };
+    this.jobController = new JobController({
+      ...shared,
+      client: this.client('system:serviceaccount:kube-system:job-controller'),
+      jobs: this.copies.jobs.store,
+    });
+    const nodes = this.copies.nodes.store;
+    this.controllers = [
+      new NodeLifecycle({
+        ...shared,
+        client: this.client('system:serviceaccount:kube-system:node-controller'),
+        nodes,
+      }),
+      new PodScheduler({ ...shared, client: this.client('system:kube-scheduler'), nodes }),
+      this.jobController,
+    ];
     this.apiServer.registerSubresource(
       { group: '', resource: 'pods', subresource: 'log' },
       createPodLogHandler({ kubelet: (name) => this.nodesByName.get(name)?.kubelet, nowMs: () => clock.nowMs() }),
@@ -138,6 +166,8 @@ class ProcessCluster implements SandboxCluster {
   async start(signal: AbortSignal): Promise<void> {
     await mkdir(this.podsDir, { recursive: true });
     await mkdir(this.diskDir, { recursive: true });
+    const { https = this.options.runtime !== 'simulated' } = this.options;
+    if (https) this.listening = await this.apiServer.listen();
     for (const crd of this.options.crds ?? []) await this.admin.create(customResourceDefinitions, crd);
     for (const spec of this.options.nodes) await this.addNode(spec);
     const { pods, nodes, jobs, services } = this.copies;
@@ -163,6 +193,24 @@ class ProcessCluster implements SandboxCluster {
 
   transport(identity?: Identity): KubeTransport {
     return identity === undefined ? this.apiServer.transport() : this.apiServer.transport(identity);
+  }
+
+  get url(): string | undefined {
+    return this.listening?.url;
+  }
+
+  kubeconfig(user: KubeconfigUser = {}): Promise<string> {
+    if (this.listening === undefined) return Promise.reject(new Error(`${this.name} does not serve HTTPS (yet)`));
+    return this.listening.kubeconfig(user);
+  }
+
+  snapshot(): string {
+    return this.apiServer.snapshot();
+  }
+
+  restore(snapshot: string, options: { readonly bumpRevision?: number } = {}): void {
+    this.apiServer.restore(snapshot, options);
+    this.jobController.relearn();
   }
 
   async addNode(spec: SandboxNodeSpec): Promise<void> {
@@ -237,34 +285,6 @@ class ProcessCluster implements SandboxCluster {
 
   heldBoards(): ReadonlyMap<string, string> {
     return new Map([...this.nodesByName.values()].flatMap((node) => [...node.kubelet.heldBoards()]));
-  }
-
-  private makeControllers(): readonly Runnable[] {
-    const { clock, random, logger, verboseEvents = false } = this.options;
-    const { events } = this;
-    const { pods, nodes, jobs } = this.copies;
-    const shared = { clock, random, logger, events, verboseEvents };
-    return [
-      new NodeLifecycle({
-        client: this.client('system:serviceaccount:kube-system:node-controller'),
-        nodes: nodes.store,
-        pods: pods.store,
-        clock,
-        logger,
-      }),
-      new PodScheduler({
-        ...shared,
-        client: this.client('system:kube-scheduler'),
-        pods: pods.store,
-        nodes: nodes.store,
-      }),
-      new JobController({
-        ...shared,
-        client: this.client('system:serviceaccount:kube-system:job-controller'),
-        jobs: jobs.store,
-        pods: pods.store,
-      }),
-    ];
   }
 
   /** Hands each change of a pod to the node that it is bound to, and changes of Services to those who wait for names. */

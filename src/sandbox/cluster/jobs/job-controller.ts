@@ -59,6 +59,7 @@ interface JobRecord {
 /** Ends of pods are looked at after this long, other changes after the longer one: several then share a write. */
 const endDelayMs = 20;
 const changeDelayMs = 300;
+const relearnDelayMs = 1000;
 
 export class JobController implements Runnable {
   readonly name = 'sandbox/job-controller';
@@ -98,6 +99,13 @@ export class JobController implements Runnable {
     await this.loop.stop();
   }
 
+  /** The store was set back to an earlier moment: what we remember lies in a future that did not happen. */
+  relearn(): void {
+    this.records.clear();
+    // The copies are still those of that future; by then they should show what is.
+    for (const key of this.keyOf.values()) this.loop.enqueueAfter(key, relearnDelayMs);
+  }
+
   private onJob(event: StoreEvent<Job>): void {
     if (event.kind === 'synced') return;
     const job = event.object;
@@ -121,7 +129,11 @@ export class JobController implements Runnable {
     if (event.kind === 'synced') return;
     const pod = event.object;
     const jobUid = jobUidOf(pod);
-    if (jobUid === undefined) return;
+    if (jobUid === undefined) {
+      // Deleting a Job with its pods orphaned takes their owner away, and leaves them our finalizer.
+      if (event.kind !== 'deleted') this.enqueueOrphan(pod);
+      return;
+    }
     this.records.get(jobUid)?.created.delete(uidOf(pod));
     const key = this.keyOf.get(jobUid);
     if (key === undefined) {
@@ -144,8 +156,7 @@ export class JobController implements Runnable {
     const [namespace = '', name = '', kind] = key.split('/');
     if (kind === 'pod') {
       const pod = this.deps.pods.get(namespace, name);
-      const jobUid = pod === undefined ? undefined : jobUidOf(pod);
-      if (pod !== undefined && jobUid !== undefined && !this.keyOf.has(jobUid)) await this.release(pod);
+      if (pod !== undefined && isTracked(pod) && !this.keyOf.has(jobUidOf(pod) ?? '')) await this.release(pod);
       return undefined;
     }
     const seen = this.deps.jobs.get(namespace, name);
@@ -162,7 +173,7 @@ export class JobController implements Runnable {
   private async carryOut(job: Job, plan: JobPlan, record: JobRecord): Promise<void> {
     await Promise.all(plan.remove.map((pod) => this.removePod(pod, record)));
     await Promise.all(plan.create.map((index) => this.createPod(job, index, record)));
-    await this.writeStatus(job, plan.status, record);
+    if (!(await this.writeStatus(job, plan.status, record))) return;
     record.memory = plan.memory;
     const held = plan.release.filter((pod) => !record.released.has(uidOf(pod)));
     await Promise.all(held.map((pod) => this.release(pod, record)));
@@ -209,21 +220,23 @@ export class JobController implements Runnable {
     record.removing.add(uidOf(pod));
   }
 
-  private async writeStatus(job: Job, status: JobStatus, record: JobRecord): Promise<void> {
+  /** False when the Job was changed or deleted meanwhile: what is planned no longer holds, and the change will be heard. */
+  private async writeStatus(job: Job, status: JobStatus, record: JobRecord): Promise<boolean> {
     const patch = mergePatchBetween({ ...job.status }, { ...status });
-    if (patch === undefined) return;
+    if (patch === undefined) return true;
+    const { uid, resourceVersion } = job.metadata;
     try {
       record.written = await this.deps.client.mergePatch<Job>(
         { type: jobs, namespace: job.metadata.namespace ?? '', name: job.metadata.name ?? '' },
-        { metadata: { uid: uidOf(job) }, status: patch },
+        { metadata: { uid, resourceVersion }, status: patch },
         { subresource: 'status' },
       );
     } catch (error) {
-      // Deleted meanwhile: its pods are released as orphans.
-      if (isNotFound(error) || isConflict(error)) return;
+      if (isNotFound(error) || isConflict(error)) return false;
       throw error;
     }
     if (isJobFinished(record.written) && !isJobFinished(job)) this.tellEnd(record.written);
+    return true;
   }
 
   private tellEnd(job: Job): void {

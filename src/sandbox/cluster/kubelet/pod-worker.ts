@@ -121,8 +121,8 @@ export class PodWorker {
     this.pod = pod;
     this.armDeadline();
     if (isTerminating(pod)) this.requestStop(graceSecondsOf(pod) * 1000);
+    if (this.isBehind(pod)) this.reporter.report();
     if (this.ended) this.leave();
-    else if (this.isBehind(pod)) this.reporter.report();
   }
 
   /** The object is gone: whatever runs ends, then nothing of the pod is kept. */
