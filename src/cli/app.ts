@@ -12,10 +12,11 @@ import { memberInvite } from './commands/member-invite.ts';
 import { memberList } from './commands/member-list.ts';
 import { runOrphans } from './commands/run-orphans.ts';
 import { sandbox } from './commands/sandbox.ts';
+import { plainText } from './render/plain-text.ts';
 
 /** Runs one command. Resolves with what the process shall exit with; never throws for what a user or cluster does. */
 export async function runCli(argv: readonly string[], io: CliIo, version: string): Promise<ExitCode> {
-  const parser = yargs([...argv])
+  const parser = yargs()
     .scriptName('lumbung')
     .usage("$0 <command>\n\nPools the idle GPUs of many organisations' clusters.")
     .version(version)
@@ -47,18 +48,28 @@ export async function runCli(argv: readonly string[], io: CliIo, version: string
     .exitProcess(false)
     .wrap(100)
     .fail((message, error) => {
-      // yargs hands over either its own sentence about usage, or the error that a command threw.
-      throw (error as Error | undefined) ?? new CliFailure(EXIT.usage, `${message}\nlumbung --help shows how`);
+      throw failureOf(message, error);
     });
   try {
-    await parser.parseAsync();
+    await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, help: string) => {
+      if (help !== '') io.out(help);
+    });
     return EXIT.ok;
   } catch (error) {
     if (io.signal.aborted) return EXIT.interrupted;
     const { code, sentence } = explainFailure(error);
-    io.note(sentence);
+    io.note(plainText(sentence));
     return code;
   }
+}
+
+/**
+ * What yargs hands over is either its own sentence about usage, or an error: the one that a command threw, or one of its own
+ * around what a check of an option threw.
+ */
+function failureOf(message: string, error: Error | undefined): Error {
+  if (error !== undefined && error.name !== 'YError') return error;
+  return new CliFailure(EXIT.usage, `${message || (error?.message ?? 'usage')}\nlumbung --help shows how`);
 }
 
 function explainFailure(error: unknown): { readonly code: ExitCode; readonly sentence: string } {
@@ -67,6 +78,7 @@ function explainFailure(error: unknown): { readonly code: ExitCode; readonly sen
   if (isForbidden(error) || isUnauthorized(error)) return { code: EXIT.forbidden, sentence: error.message };
   if (isUnreachable(error))
     return { code: EXIT.unreachable, sentence: `the hub cluster cannot be reached: ${error.message}` };
+  if (isKubeError(error) && error.status === 504) return { code: EXIT.timedOut, sentence: error.message };
   if (isKubeError(error)) return { code: EXIT.failed, sentence: `${error.message} (${error.reason})` };
   return { code: EXIT.failed, sentence: error instanceof Error ? error.message : String(error) };
 }

@@ -10,6 +10,7 @@ import { withAccess, withHub, type AccessOptions } from '../hub-access.ts';
 import { jobSubresourcePath } from '../job-subresource.ts';
 import { renderAge } from '../render/age.ts';
 import { render, withOutput, type OutputOptions } from '../render/output-format.ts';
+import { plainText } from '../render/plain-text.ts';
 import { renderTable } from '../render/table.ts';
 
 interface ExplainOptions extends AccessOptions, OutputOptions {
@@ -64,7 +65,7 @@ function explanationText(report: Explanation): string {
     memberTable(report),
     report.hint === undefined ? '' : `Smallest change that would let it start: ${report.hint}`,
   ];
-  return paragraphs.filter((paragraph) => paragraph !== '').join('\n\n');
+  return plainText(paragraphs.filter((paragraph) => paragraph !== '').join('\n\n'));
 }
 
 function headline({ phase, summary, position, tenant, waitingSince, run }: Explanation): string {

@@ -16,6 +16,7 @@ import { isNotFound } from '../../platform/kube/kube-error.ts';
 import type { KubeObject } from '../../platform/kube/object.ts';
 import { CliFailure, EXIT, type CliIo } from '../cli-io.ts';
 import { withAccess, withHub, type AccessOptions } from '../hub-access.ts';
+import { wholeNumber } from '../option-checks.ts';
 
 type Member = MemberCluster & KubeObject;
 
@@ -128,7 +129,7 @@ export function memberDeclareLost(
 }
 
 interface LeaveOptions extends NameOptions {
-  readonly timeout: number;
+  readonly timeout: number | undefined;
 }
 
 export function memberLeave(io: CliIo): CommandModule<object, LeaveOptions> {
@@ -139,6 +140,7 @@ export function memberLeave(io: CliIo): CommandModule<object, LeaveOptions> {
       withName(argv).option('timeout', {
         type: 'number',
         default: 600,
+        coerce: wholeNumber('timeout'),
         describe: 'seconds to wait for its guests to end',
       }),
     handler: async (args) => {
@@ -150,27 +152,35 @@ export function memberLeave(io: CliIo): CommandModule<object, LeaveOptions> {
 }
 
 async function leave(args: LeaveOptions, client: KubeClient, io: CliIo): Promise<void> {
-  const ref = { type: MEMBER_CLUSTER_RESOURCE, name: args.name };
-  await patchSpec(client, args.name, { cordoned: true });
+  const { name, timeout = 600 } = args;
+  const ref = { type: MEMBER_CLUSTER_RESOURCE, name };
+  await patchSpec(client, name, { cordoned: true });
   await client.delete(ref, { propagationPolicy: 'Background' });
   const clock = systemClock();
-  const deadline = clock.monotonicMs() + args.timeout * 1000;
-  let shown = -1;
-  while (clock.monotonicMs() < deadline && !io.signal.aborted) {
-    try {
-      const member = await client.get<Member>(ref);
-      const runs = member.status?.runs ?? 0;
-      if (runs !== shown) io.note(`waiting for ${runs} run(s) on ${args.name} to end`);
-      shown = runs;
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      io.out(`member ${args.name} has left`);
+  const deadlineMs = clock.monotonicMs() + timeout * 1000;
+  let shown: number | undefined;
+  for (;;) {
+    const runs = await runsOf(client, name);
+    if (runs === undefined) {
+      io.out(`member ${name} has left`);
       return;
     }
-    await clock.sleep(500, io.signal);
+    if (runs !== shown) io.note(`waiting for ${runs} ${runs === 1 ? 'run' : 'runs'} on ${name} to end`);
+    shown = runs;
+    if (clock.monotonicMs() >= deadlineMs || io.signal.aborted) {
+      const message = `member ${name} still has ${runs} ${runs === 1 ? 'run' : 'runs'} after ${timeout} s; it leaves when they have ended`;
+      throw new CliFailure(EXIT.timedOut, message);
+    }
+    await clock.sleep(Math.min(500, Math.max(0, deadlineMs - clock.monotonicMs())), io.signal);
   }
-  throw new CliFailure(
-    EXIT.timedOut,
-    `member ${args.name} still has ${shown} run(s) after ${args.timeout} s; it leaves when they have ended`,
-  );
+}
+
+/** Undefined: the member is gone. */
+async function runsOf(client: KubeClient, name: string): Promise<number | undefined> {
+  try {
+    return (await client.get<Member>({ type: MEMBER_CLUSTER_RESOURCE, name })).status?.runs ?? 0;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
 }

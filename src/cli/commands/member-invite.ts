@@ -15,6 +15,7 @@ import type { KubeObject } from '../../platform/kube/object.ts';
 import { sha256Hex } from '../../platform/pki/digest.ts';
 import { CliFailure, EXIT, type CliIo } from '../cli-io.ts';
 import { withAccess, withHub, type AccessOptions } from '../hub-access.ts';
+import { numberWithin, parseLabels } from '../option-checks.ts';
 import { render, withOutput, type OutputOptions } from '../render/output-format.ts';
 
 const hourMs = 3_600_000;
@@ -67,52 +68,61 @@ function options(argv: Argv<object>): Argv<InviteOptions> {
       default: [] as string[],
       describe: 'label KEY=VALUE of the MemberCluster; pools select by it',
     })
-    .option('hours', { type: 'number', default: 24, describe: 'how long the token can be used, at most 24' })
+    .option('hours', {
+      type: 'number',
+      default: 24,
+      coerce: numberWithin('hours', 0, 24),
+      describe: 'how long the token can be used, at most 24',
+    })
     .option('hub-namespace', { type: 'string', default: 'lumbung-system', describe: 'namespace of the hub' });
 }
 
 async function invite(args: InviteOptions, client: KubeClient): Promise<string> {
-  if (!(args.hours > 0 && args.hours <= 24)) {
-    throw new CliFailure(
-      EXIT.usage,
-      `--hours: ${args.hours} is not allowed; a token is valid for more than 0 and at most 24 hours`,
-    );
-  }
+  const labels = parseLabels('label', args.label);
   const hub = await readHubInfo(client, args['hub-namespace']);
+  const exists = await checkExisting(args, client);
   const token = Buffer.from(systemRandom().bytes(32)).toString('base64url');
   const expiresAt = formatTimestamp(systemClock().nowMs() + args.hours * hourMs);
-  const spec = {
-    invite: { tokenSha256: sha256Hex(token), expiresAt, rejoin: args.rejoin },
-    ...(args.jurisdiction === undefined ? {} : { jurisdiction: args.jurisdiction }),
-    ...(args.region === undefined ? {} : { region: args.region }),
+  const change = {
+    metadata: { labels },
+    spec: {
+      invite: { tokenSha256: sha256Hex(token), expiresAt, rejoin: args.rejoin },
+      ...(args.jurisdiction === undefined ? {} : { jurisdiction: args.jurisdiction }),
+      ...(args.region === undefined ? {} : { region: args.region }),
+    },
   };
-  await checkExisting(args, client);
-  await client.apply(
-    MEMBER_CLUSTER_RESOURCE,
-    {
-      apiVersion: 'lumbung.dev/v1alpha1',
-      kind: 'MemberCluster',
-      metadata: { name: args.name, labels: parseLabels(args.label) },
-      spec,
-    } as KubeObject,
-    { fieldManager: FIELD_MANAGERS.cli, force: true },
-  );
+  const options = { fieldManager: FIELD_MANAGERS.cli };
+  if (exists) {
+    // What is not named stays as it is: a renewed invitation must not take the member's labels or jurisdiction away.
+    await client.mergePatch({ type: MEMBER_CLUSTER_RESOURCE, name: args.name }, change, options);
+  } else {
+    const typed = { apiVersion: 'lumbung.dev/v1alpha1', kind: 'MemberCluster' };
+    const object: KubeObject & { readonly spec: unknown } = {
+      ...typed,
+      ...change,
+      metadata: { name: args.name, labels },
+    };
+    await client.create(MEMBER_CLUSTER_RESOURCE, object, options);
+  }
   const result = { member: args.name, token, expiresAt, ...hub };
   return render(args.output, result, () => helmLine(result));
 }
 
-async function checkExisting(args: InviteOptions, client: KubeClient): Promise<void> {
+/** Whether the member exists; refuses an invitation that its state does not allow. */
+async function checkExisting(args: InviteOptions, client: KubeClient): Promise<boolean> {
   try {
     const member = await client.get<MemberCluster & KubeObject>({ type: MEMBER_CLUSTER_RESOURCE, name: args.name });
-    if (member.status?.clusterUid !== undefined && !args.rejoin) {
+    if (member.spec.accepted && member.status?.clusterUid !== undefined && !args.rejoin) {
       throw new CliFailure(
         EXIT.failed,
         `member ${args.name} has joined before; add --rejoin to let it in again with the same identity`,
       );
     }
+    return true;
   } catch (error) {
     if (!isNotFound(error)) throw error;
     if (args.rejoin) throw new CliFailure(EXIT.notFound, `--rejoin: there is no member ${args.name} yet`);
+    return false;
   }
 }
 
@@ -134,16 +144,6 @@ async function readHubInfo(client: KubeClient, namespace: string): Promise<HubIn
     EXIT.notFound,
     `no running hub has published its addresses in ConfigMap ${namespace}/lumbung-hub; is the hub installed there?`,
   );
-}
-
-function parseLabels(labels: readonly string[]): Readonly<Record<string, string>> {
-  const parsed: Record<string, string> = {};
-  for (const label of labels) {
-    const at = label.indexOf('=');
-    if (at < 1) throw new CliFailure(EXIT.usage, `--label: ${JSON.stringify(label)} is not of the form KEY=VALUE`);
-    parsed[label.slice(0, at)] = label.slice(at + 1);
-  }
-  return parsed;
 }
 
 function helmLine(

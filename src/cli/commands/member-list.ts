@@ -51,21 +51,29 @@ function table(members: readonly Member[], nowMs: number): string {
 }
 
 function row(member: Member, nowMs: number): readonly (string | number)[] {
-  const { spec, status } = member;
-  const gpus = status?.gpuTotals;
-  const reportedMs = parseTimestamp(status?.lastReportTime);
-  return [
-    member.metadata.name,
+  const { metadata, spec, status } = member;
+  const connected = status?.conditions?.find((condition) => condition.type === 'Connected')?.status;
+  const cells = [
+    metadata.name,
     stateOf(member),
-    status?.conditions?.find((condition) => condition.type === 'Connected')?.status,
-    gpus?.total,
-    gpus?.offered,
-    gpus?.lent,
+    connected,
+    ...gpuCells(member),
     status?.runs ?? 0,
     spec.jurisdiction,
     status?.pool,
-    reportedMs === undefined ? undefined : renderAge(nowMs - reportedMs),
-  ].map((cell) => cell ?? '-');
+    reportAge(member, nowMs),
+  ];
+  return cells.map((cell) => cell ?? '-');
+}
+
+function gpuCells({ status }: Member): readonly (number | undefined)[] {
+  const { total, offered, lent } = status?.gpuTotals ?? {};
+  return [total, offered, lent];
+}
+
+function reportAge({ status }: Member, nowMs: number): string | undefined {
+  const reportedMs = parseTimestamp(status?.lastReportTime);
+  return reportedMs === undefined ? undefined : renderAge(nowMs - reportedMs);
 }
 
 /** The one word that matters most. */
