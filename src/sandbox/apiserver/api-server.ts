@@ -9,6 +9,7 @@ import type { Logger } from '../../platform/log/logger.ts';
 import { type Access, createAccess } from './access.ts';
 import type { UserInfo } from './authn/user-info.ts';
 import { checkAccess } from './authz/access-check.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
 import { builtinResources } from './builtin/builtin-resources.ts';
 import { BUILTIN_TYPES } from './builtin/builtin-types.ts';
 import { registerPodSubresources } from './builtin/pod-subresources.ts';
@@ -24,6 +25,7 @@ import { createRequestHandler, type RequestHandler, type RequestRecord } from '.
 import { ResourceEndpoint } from './rest/resource-endpoint.ts';
 import { type SubresourceHandler, SubresourceHooks, type SubresourceName } from './rest/subresource-hooks.ts';
 import { ObjectStore, type StoreSnapshot } from './storage/object-store.ts';
+import { ClusterCertificates } from './transport/cluster-certificates.ts';
 import { createInProcessTransport } from './transport/in-process-transport.ts';
 import { type ListenOptions, type Listening, ListeningSockets } from './transport/listening.ts';
 
@@ -85,6 +87,8 @@ interface Parts {
   readonly access: Access;
   readonly streams: OpenStreams;
   readonly controllers: ClusterControllers;
+  readonly aggregator: Aggregator;
+  readonly certificates: ClusterCertificates;
 }
 
 function createParts(deps: ApiServerDeps): Parts {
@@ -101,7 +105,15 @@ function createParts(deps: ApiServerDeps): Parts {
   const access = createAccess(cluster, hooks);
   registerPodSubresources(cluster, hooks);
   registerScale(cluster, hooks);
-  return { cluster, hooks, access, streams: new OpenStreams(), controllers };
+  const certificates = new ClusterCertificates(cluster, controllers);
+  const aggregator = new Aggregator({
+    cluster,
+    clock: deps.clock,
+    logger: deps.logger,
+    frontProxy: async () => (await certificates.get()).frontProxy,
+  });
+  cluster.store.subscribe(aggregator.onChange);
+  return { cluster, hooks, access, streams: new OpenStreams(), controllers, aggregator, certificates };
 }
 
 function createHandler(
@@ -109,14 +121,15 @@ function createHandler(
   audit: (record: RequestRecord) => void,
   logger: Logger | undefined,
 ): RequestHandler {
-  const { cluster, hooks, access, streams } = parts;
+  const { cluster, hooks, access, streams, aggregator } = parts;
   const endpoint = new ResourceEndpoint({ cluster, types: BUILTIN_TYPES, hooks, streams });
   return createRequestHandler({
     authorize: (call, info) => {
       checkAccess(access.authorizer, call, info);
     },
     stages: [
-      createDiscoveryStage({ registry: cluster.registry, foreign: () => Promise.resolve([]) }),
+      (call, info) => aggregator.stage(call, info),
+      createDiscoveryStage({ registry: cluster.registry, foreign: () => aggregator.foreign() }),
       createOpenApiStage(cluster.registry),
       (call, info) => (info.kind === 'resource' ? endpoint.handle(call, info) : undefined),
     ],
@@ -128,13 +141,13 @@ function createHandler(
 export function createApiServer(deps: ApiServerDeps): ApiServer {
   const name = deps.name ?? 'sandbox';
   const parts = createParts(deps);
-  const { cluster, hooks, access, streams, controllers } = parts;
+  const { cluster, hooks, access, streams, controllers, aggregator, certificates } = parts;
   const listeners = new Set<(record: RequestRecord) => void>();
   const audit = (record: RequestRecord): void => {
     for (const listener of listeners) listener(record);
   };
   const handler = createHandler(parts, audit, deps.logger);
-  const sockets = new ListeningSockets({ name, cluster, handler, access, controllers, logger: deps.logger });
+  const sockets = new ListeningSockets({ name, handler, access, certificates, logger: deps.logger });
   let open = true;
   return {
     name,
@@ -163,11 +176,13 @@ export function createApiServer(deps: ApiServerDeps): ApiServer {
       cluster.store.restore(JSON.parse(snapshot) as StoreSnapshot, options.bumpRevision ?? DEFAULT_BUMP);
       access.authorizer.forget();
       controllers.relearn();
+      aggregator.relearn();
     },
     stop: async () => {
       open = false;
       streams.endAll();
       controllers.stop();
+      aggregator.stop();
       await sockets.close();
     },
   };

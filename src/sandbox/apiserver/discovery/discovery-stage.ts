@@ -27,7 +27,7 @@ export interface ForeignGroup {
 
 export interface DiscoveryDeps {
   readonly registry: Registry;
-  readonly foreign: () => Promise<readonly ForeignGroup[]>;
+  readonly foreign: () => readonly ForeignGroup[];
 }
 
 function foreignVersion({ group, version, resources }: ForeignGroup): JsonObject {
@@ -45,13 +45,13 @@ function foreignVersion({ group, version, resources }: ForeignGroup): JsonObject
   };
 }
 
-async function aggregated(deps: DiscoveryDeps, core: boolean): Promise<ApiAnswer> {
+function aggregated(deps: DiscoveryDeps, core: boolean): ApiAnswer {
   const headers = { 'content-type': AGGREGATED_TYPE };
   if (core) {
     const list = groupDiscoveryList([groupDiscovery(deps.registry, '', ['v1'])]);
     return jsonAnswer(200, list, headers);
   }
-  const foreign = await deps.foreign();
+  const foreign = deps.foreign();
   const items = [...allGroups(deps.registry, foreign)].map(([group, versions]) => {
     const own = versions.filter((version) => deps.registry.inGroupVersion(group, version).length > 0);
     const item = groupDiscovery(deps.registry, group, own);
@@ -61,8 +61,8 @@ async function aggregated(deps: DiscoveryDeps, core: boolean): Promise<ApiAnswer
   return jsonAnswer(200, groupDiscoveryList(items), headers);
 }
 
-async function groups(deps: DiscoveryDeps, name: string | undefined): Promise<ApiAnswer> {
-  const all = allGroups(deps.registry, await deps.foreign());
+function groups(deps: DiscoveryDeps, name: string | undefined): ApiAnswer {
+  const all = allGroups(deps.registry, deps.foreign());
   if (name === undefined) return jsonAnswer(200, groupList(all));
   const versions = all.get(name);
   if (versions === undefined) return textAnswer(404, '404 page not found\n');

@@ -1,12 +1,9 @@
 /** The server's HTTPS sockets: certificates on first use, kubeconfigs for whoever is to come in. */
 import type { Logger } from '../../../platform/log/logger.ts';
 import type { Access } from '../access.ts';
-import { LOOPBACK } from '../authn/user-info.ts';
-import type { Cluster } from '../cluster.ts';
-import type { ClusterControllers } from '../controllers/cluster-controllers.ts';
-import { createObject } from '../rest/write-object.ts';
 import type { RequestHandler } from '../rest/request-handler.ts';
-import { type ClusterPki, createClusterPki, FRONT_PROXY_NAME } from './cluster-pki.ts';
+import type { ClusterCertificates } from './cluster-certificates.ts';
+import type { ClusterPki } from './cluster-pki.ts';
 import { type HttpsListener, listenHttps } from './https-listener.ts';
 import { kubeconfigText } from './kubeconfig-text.ts';
 
@@ -40,15 +37,13 @@ export interface Listening {
 
 export interface ListeningDeps {
   readonly name: string;
-  readonly cluster: Cluster;
   readonly handler: RequestHandler;
   readonly access: Access;
-  readonly controllers: ClusterControllers;
+  readonly certificates: ClusterCertificates;
   readonly logger: Logger | undefined;
 }
 
 const SERVER_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'localhost'];
-const REQUEST_HEADER_MAP = 'extension-apiserver-authentication';
 
 function isAddress(host: string): boolean {
   return /^[\d.]+$/.test(host) || host.includes(':');
@@ -57,21 +52,14 @@ function isAddress(host: string): boolean {
 export class ListeningSockets {
   private readonly deps: ListeningDeps;
   private readonly open = new Set<HttpsListener>();
-  private pki: Promise<ClusterPki> | undefined;
 
   constructor(deps: ListeningDeps) {
     this.deps = deps;
   }
 
-  /** The cluster's certificates; published in the cluster the first time. */
-  certificates(): Promise<ClusterPki> {
-    this.pki ??= this.makeCertificates();
-    return this.pki;
-  }
-
   async listen(options: ListenOptions): Promise<Listening> {
     const host = options.host ?? '127.0.0.1';
-    const pki = await this.certificates();
+    const pki = await this.deps.certificates.get();
     const certificate = await pki.serverCertificate({
       dnsNames: [...SERVER_NAMES, ...(isAddress(host) ? [] : [host]), ...(options.dnsNames ?? [])],
       ipAddresses: [...new Set(['127.0.0.1', '10.96.0.1', ...(isAddress(host) ? [host] : [])])],
@@ -120,34 +108,5 @@ export class ListeningSockets {
       credential,
       ...(request.namespace === undefined ? {} : { namespace: request.namespace }),
     });
-  }
-
-  private async makeCertificates(): Promise<ClusterPki> {
-    const { cluster, controllers } = this.deps;
-    const pki = await createClusterPki(cluster);
-    controllers.publishCa(pki.caPem);
-    this.publishRequestHeader(pki);
-    return pki;
-  }
-
-  /** Where aggregated API servers learn whom to believe. */
-  private publishRequestHeader(pki: ClusterPki): void {
-    const { cluster } = this.deps;
-    const resource = cluster.registry.find('', 'v1', 'configmaps');
-    if (resource === undefined) return;
-    if (cluster.store.get(resource.storageKey, 'kube-system', REQUEST_HEADER_MAP) !== undefined) return;
-    const object = {
-      metadata: { name: REQUEST_HEADER_MAP },
-      data: {
-        'client-ca-file': pki.caPem,
-        'requestheader-client-ca-file': pki.frontProxyCaPem,
-        'requestheader-allowed-names': JSON.stringify([FRONT_PROXY_NAME]),
-        'requestheader-username-headers': '["X-Remote-User"]',
-        'requestheader-group-headers': '["X-Remote-Group"]',
-        'requestheader-extra-headers-prefix': '["X-Remote-Extra-"]',
-      },
-    };
-    const options = { user: LOOPBACK, manager: 'kube-apiserver', dryRun: false, subresource: '' };
-    createObject(cluster, resource, { namespace: 'kube-system', object }, options);
   }
 }
