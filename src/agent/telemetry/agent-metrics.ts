@@ -34,7 +34,10 @@ export interface AgentMetrics {
 }
 
 export function createAgentMetrics(metrics: MetricsRegistry): AgentMetrics {
-  return { ...linkMetrics(metrics), ...stateMetrics(metrics), ...eventMetrics(metrics) };
+  const families = { ...linkMetrics(metrics), ...stateMetrics(metrics), ...eventMetrics(metrics) };
+  // A gauge without labels begins at 0, which would read as an expired certificate.
+  families.certificateExpiry.remove({});
+  return families;
 }
 
 type LinkMetrics = Pick<

@@ -28,7 +28,8 @@ export function observeAgentState(deps: StateGaugesDeps): void {
     fillRuns(deps);
     fillGpus(deps);
     const sentAt = deps.lastLease();
-    if (sentAt === undefined) deps.families.reportLagSeconds.reset();
+    // Nothing acknowledged yet is not the same as no lag.
+    if (sentAt === undefined) deps.families.reportLagSeconds.remove({});
     else deps.families.reportLagSeconds.set({}, (deps.clock.monotonicMs() - sentAt.monotonicMs) / 1000);
   });
 }
