@@ -48,6 +48,7 @@ export type MethodHandler =
       readonly handle: ServerStreamHandle<never, never>;
     };
 
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- callers name the message types of a method, as for the other kinds
 export function unaryHandler<Req, Res>(handle: (request: Req, context: CallContext) => Promise<Res>): MethodHandler {
   return { kind: 'unary', handle };
 }
@@ -58,7 +59,7 @@ export function duplexHandler<In, Out>(
 ): MethodHandler {
   return {
     kind: 'duplex',
-    handle: handle as (stream: MessageStream<never, never>, context: CallContext) => Promise<void>,
+    handle: handle,
   };
 }
 

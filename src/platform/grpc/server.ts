@@ -5,7 +5,8 @@
  * message above the limit is refused before it is decoded; `stop` refuses new calls at once, tells open streams that the
  * server stops, and cuts what is left after the grace. Leaves out who a certificate belongs to (hub/federation).
  */
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { ServerCredentials } from '@grpc/grpc-js';
+import { Server, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Clock } from '../clock/clock.ts';
 import { onAbort, sharedAbort } from '../lifecycle/abort-link.ts';
 import type { Runnable } from '../lifecycle/runnable.ts';

@@ -106,7 +106,7 @@ function presentedChain(options: FetchTrustBundleOptions): Promise<readonly Cert
         });
       } catch (error) {
         finish(() => {
-          reject(error as Error);
+          reject(error instanceof Error ? error : new PkiError('Malformed', `${address}: unreadable certificates`));
         });
       }
     });
@@ -115,13 +115,14 @@ function presentedChain(options: FetchTrustBundleOptions): Promise<readonly Cert
 
 function chainOf(socket: TLSSocket): readonly CertificateInfo[] {
   const chain: CertificateInfo[] = [];
-  let at: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
+  // The types promise certificates that a chain does not always have.
+  let at: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true);
   // A self-signed certificate names itself as its issuer.
   while (at?.raw !== undefined && chain.length < longestChain) {
     const info = parseCertificate(at.raw);
     if (chain.some((known) => known.fingerprint === info.fingerprint)) break;
     chain.push(info);
-    at = at.issuerCertificate as DetailedPeerCertificate | undefined;
+    at = at.issuerCertificate;
   }
   return chain;
 }

@@ -96,7 +96,7 @@ async function currentMaterial(
   tokenFile: string | undefined,
 ): Promise<CredentialMaterial> {
   const options: RequestOptions & { auth?: string | null } = {};
-  await config.applyToHTTPSOptions(options as RequestOptions);
+  await config.applyToHTTPSOptions(options);
   const headers = plainHeaders(options.headers);
   if (typeof options.auth === 'string') {
     headers['authorization'] = `Basic ${Buffer.from(options.auth).toString('base64')}`;

@@ -136,13 +136,17 @@ class LeaseElector implements LeaderElector {
 
   private async run(): Promise<void> {
     const { clock, random, retryPeriodMs } = this.options;
-    while (!this.stopping.signal.aborted) {
+    while (!this.isStopping()) {
       const held = await this.tryAcquire();
-      if (held !== undefined && this.stopping.signal.aborted) await this.release(held);
+      if (held !== undefined && this.isStopping()) await this.release(held);
       else if (held !== undefined) await this.lead(held);
       // Candidates that failed together should not try together again.
       await clock.sleep(retryPeriodMs * (1 + random.next() * 0.2), this.stopping.signal);
     }
+  }
+
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   /** One attempt: reads the lease and takes it if it is free, expired by our clock, or absent. Never throws. */

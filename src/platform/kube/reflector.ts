@@ -121,21 +121,24 @@ class ListWatchReflector<T extends KubeObject> implements Reflector<T> {
   }
 
   private async run(): Promise<void> {
-    const signal = this.stopping.signal;
-    while (!signal.aborted) {
+    while (!this.isStopping()) {
       try {
         const end = await this.step();
-        if (!signal.aborted) await this.afterEnd(end);
+        if (!this.isStopping()) await this.afterEnd(end);
       } catch (error) {
-        if (!signal.aborted) await this.backOff(error);
+        if (!this.isStopping()) await this.backOff(error);
       }
     }
+  }
+
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   /** One list, or one watch. Throws what a list failed with. */
   private async step(): Promise<WatchEnd> {
     if (this.position !== undefined && this.suspicious) await this.checkHistory(this.position);
-    if (this.position === undefined) this.position = await this.list(true);
+    this.position ??= await this.list(true);
     this.suspicious = false;
     return this.watch(this.position);
   }

@@ -16,16 +16,29 @@ export async function* watchEvents<T extends KubeObject>(
 ): AsyncGenerator<WatchEvent<T>, void, undefined> {
   try {
     for await (const lines of lineBatches(body)) {
-      for (const line of lines) {
-        const event = parseEvent<T>(line);
-        yield event;
-        if (event.type === 'ERROR' && event.reason === parseErrorReason) return;
-      }
+      const events = parseEvents<T>(lines);
+      yield* events;
+      if (events.some(isParseError)) return;
     }
   } catch (error) {
     if (!(error instanceof LineTooLong)) throw error;
     yield { type: 'ERROR', code: 0, reason: parseErrorReason, message: error.message };
   }
+}
+
+/** The events of these lines, up to and including the first that cannot be understood. */
+function parseEvents<T extends KubeObject>(lines: readonly string[]): readonly WatchEvent<T>[] {
+  const events: WatchEvent<T>[] = [];
+  for (const line of lines) {
+    const event = parseEvent<T>(line);
+    events.push(event);
+    if (isParseError(event)) break;
+  }
+  return events;
+}
+
+function isParseError(event: WatchEvent<KubeObject>): boolean {
+  return event.type === 'ERROR' && event.reason === parseErrorReason;
 }
 
 function parseEvent<T extends KubeObject>(line: string): WatchEvent<T> {

@@ -45,6 +45,7 @@ export function createLogger(options: LoggerOptions): Logger {
     level: options.level,
     exitOnError: false,
     format: winston.format.printf((entry) => renderLine(entry, options.format)),
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- winston's own class, typed by two packages
     transports: [new winston.transports.Stream({ stream: options.destination, eol: '\n' })],
   });
   const limit = severity[options.level];

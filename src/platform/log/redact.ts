@@ -66,7 +66,8 @@ function plainValue(value: unknown, depth: number, above: Set<object>): unknown 
       return value === null ? null : plainObject(value, depth, above);
     case 'undefined':
       return null;
-    default:
+    case 'function':
+    case 'symbol':
       return `[${typeof value}]`;
   }
 }
@@ -79,7 +80,7 @@ function plainObject(value: object, depth: number, above: Set<object>): unknown 
   above.add(value);
   try {
     if (value instanceof Error) return plainError(value, depth, above);
-    if (value instanceof Map) return plainRecord(Object.fromEntries(value), depth, above);
+    if (value instanceof Map) return plainRecord(Object.fromEntries(value) as object, depth, above);
     const list = value instanceof Set ? [...(value as Set<unknown>)] : value;
     if (Array.isArray(list)) return plainList(list, depth, above);
     return plainRecord(value, depth, above);
@@ -106,5 +107,5 @@ function plainError(error: Error, depth: number, above: Set<object>): Record<str
 
 function withoutStandardFields(error: Error): Record<string, unknown> {
   const { name: _name, message: _message, stack: _stack, cause: _cause, ...own } = error as Error & { cause?: unknown };
-  return own as Record<string, unknown>;
+  return own;
 }

@@ -121,7 +121,7 @@ function authorityOf(held: Held, deps: PkiDeps): Authority {
       ];
       const leaf = await issue(held, deps, {
         subject: [{ CN: [request.commonName] }],
-        publicKey: keys.publicKey,
+        publicKey: new x509.PublicKey(await webcrypto.subtle.exportKey('spki', keys.publicKey)),
         validityMs: request.validityMs,
         usage: x509.ExtendedKeyUsage.serverAuth,
         names,
@@ -145,7 +145,7 @@ function authorityOf(held: Held, deps: PkiDeps): Authority {
 
 interface LeafRequest {
   readonly subject: x509.JsonName;
-  readonly publicKey: x509.PublicKeyType;
+  readonly publicKey: x509.PublicKey;
   readonly validityMs: number;
   readonly usage: x509.ExtendedKeyUsage;
   readonly names: x509.JsonGeneralNames;

@@ -15,6 +15,8 @@ export interface QueueGauges {
   readonly runningSeconds: readonly number[];
 }
 
+const labels = ['name'] as const;
+
 /** Metrics of the queue `name`; `gauges` is read at scrape time. */
 export function queueMetrics(
   name: string,
@@ -25,8 +27,8 @@ export function queueMetrics(
     const nothing = (): void => undefined;
     return { added: nothing, retried: nothing, taken: nothing, worked: nothing };
   }
-  const labels = ['name'] as const;
   const id = { name };
+  const seconds = { labels, buckets: durationBucketsSeconds };
   const adds = metrics.counter({ name: 'workqueue_adds_total', help: 'Keys added to a work queue.', labels });
   const retries = metrics.counter({
     name: 'workqueue_retries_total',
@@ -36,15 +38,32 @@ export function queueMetrics(
   const waits = metrics.histogram({
     name: 'workqueue_queue_duration_seconds',
     help: 'Seconds that a key was ready before work on it began.',
-    labels,
-    buckets: durationBucketsSeconds,
+    ...seconds,
   });
   const works = metrics.histogram({
     name: 'workqueue_work_duration_seconds',
     help: 'Seconds that work on one key took.',
-    labels,
-    buckets: durationBucketsSeconds,
+    ...seconds,
   });
+  fillGauges(name, metrics, gauges);
+  return {
+    added: () => {
+      adds.inc(id);
+    },
+    retried: () => {
+      retries.inc(id);
+    },
+    taken: (waitedSeconds) => {
+      waits.observe(id, waitedSeconds);
+    },
+    worked: (tookSeconds) => {
+      works.observe(id, tookSeconds);
+    },
+  };
+}
+
+function fillGauges(name: string, metrics: MetricsRegistry, gauges: () => QueueGauges): void {
+  const id = { name };
   const depth = metrics.gauge({ name: 'workqueue_depth', help: 'Keys ready and waiting for a worker.', labels });
   const unfinished = metrics.gauge({
     name: 'workqueue_unfinished_work_seconds',
@@ -61,22 +80,8 @@ export function queueMetrics(
     depth.set(id, ready);
     unfinished.set(
       id,
-      runningSeconds.reduce((sum, seconds) => sum + seconds, 0),
+      runningSeconds.reduce((sum, each) => sum + each, 0),
     );
     longest.set(id, Math.max(0, ...runningSeconds));
   });
-  return {
-    added: () => {
-      adds.inc(id);
-    },
-    retried: () => {
-      retries.inc(id);
-    },
-    taken: (seconds) => {
-      waits.observe(id, seconds);
-    },
-    worked: (seconds) => {
-      works.observe(id, seconds);
-    },
-  };
 }

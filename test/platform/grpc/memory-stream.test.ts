@@ -79,14 +79,15 @@ describe('memory stream pair', () => {
   });
 
   it('loses and changes messages as told, and breaks as a connection does', async () => {
-    const { a, b, sever } = memoryStreamPair<number, number>({
+    const pair = memoryStreamPair<number, number>({
       aToB: (message) => (message === 2 ? undefined : message * 10),
     });
+    const { a, b } = pair;
     const seen: number[] = [];
     const reading = collect(b, seen);
     for (const message of [1, 2, 3]) a.send(message);
     await turn();
-    sever();
+    pair.sever();
     await reading;
     expect(seen).toEqual([10, 30]);
     expect(await a.closed).toEqual({ kind: 'failed', code: 'UNAVAILABLE', message: 'connection lost' });

@@ -95,7 +95,9 @@ async function aClient(server: GrpcServer, options: Partial<DialOptions> = {}): 
     identity: await identity(hub),
     ...options,
   });
-  cleanups.push(() => client.close());
+  cleanups.push(() => {
+    client.close();
+  });
   return client;
 }
 
@@ -129,7 +131,9 @@ describe('mutual TLS', () => {
       identity: 0,
     };
     const bare = dial(EchoClient, withoutIdentity);
-    cleanups.push(() => bare.close());
+    cleanups.push(() => {
+      bare.close();
+    });
     expect(await ask(bare, 'hi')).toBe('UNAVAILABLE');
     const foreign = await aClient(server, { identity: await identity(other) });
     expect(await ask(foreign, 'hi')).toBe('UNAVAILABLE');
@@ -154,7 +158,9 @@ describe('mutual TLS', () => {
   it('asks for no certificate where none is wanted, and tells the handler so', async () => {
     const server = await aServer({ tls: await serverTls(), clientCertificates: 'none' });
     const client = dial(EchoClient, { address: `127.0.0.1:${server.port}`, trustBundlePem: hub.certificatePem });
-    cleanups.push(() => client.close());
+    cleanups.push(() => {
+      client.close();
+    });
     expect(await ask(client, 'who')).toBe('nobody');
   });
 
@@ -219,9 +225,9 @@ describe('rotation', () => {
     const tls = await serverTls();
     const server = await aServer({ tls });
     const wrong = await hub.issueServerCertificate({ commonName: 'x', validityMs: hourMs });
-    expect(() => tls.update({ ...tls.current(), keyPem: wrong.keyPem })).toThrow(
-      expect.objectContaining({ why: 'Malformed' }),
-    );
+    expect(() => {
+      tls.update({ ...tls.current(), keyPem: wrong.keyPem });
+    }).toThrow(expect.objectContaining({ why: 'Malformed' }));
     expect(await ask(await aClient(server), 'hi')).toBe('HI');
   });
 });
@@ -314,7 +320,9 @@ describe('calls', () => {
     written = 0;
     for await (const message of openServerStream(client.count.bind(client), '100000'))
       if (message.trim() === '3') break;
-    await eventually(() => expect(signal?.aborted).toBe(true));
+    await eventually(() => {
+      expect(signal?.aborted).toBe(true);
+    });
     expect(written).toBeLessThan(5_000);
     const failing = openServerStream(client.count.bind(client), 'x', { signal: AbortSignal.abort() });
     await expect(failing.next()).rejects.toMatchObject({ kind: 'RpcError', code: 'CANCELLED' });
@@ -425,15 +433,21 @@ describe('duplex streams', () => {
     const controller = new AbortController();
     const gone = talk(client, controller.signal);
     gone.send('hello');
-    await eventually(() => expect(signal?.aborted).toBe(false));
+    await eventually(() => {
+      expect(signal?.aborted).toBe(false);
+    });
     controller.abort();
-    await eventually(() => expect(ends).toEqual([{ kind: 'failed', code: 'CANCELLED', message: 'the peer is gone' }]));
+    await eventually(() => {
+      expect(ends).toEqual([{ kind: 'failed', code: 'CANCELLED', message: 'the peer is gone' }]);
+    });
     expect(signal?.aborted).toBe(true);
   });
 
   it('say why they ended when nobody listens at the address', async () => {
     const client = dial(EchoClient, { address: '127.0.0.1:1', trustBundlePem: hub.certificatePem });
-    cleanups.push(() => client.close());
+    cleanups.push(() => {
+      client.close();
+    });
     const stream = talk(client);
     stream.send('hello');
     expect(await stream.closed).toMatchObject({ kind: 'failed', code: 'UNAVAILABLE' });
@@ -475,7 +489,9 @@ describe('fetchTrustBundle', () => {
     const bundle = await fetchTrustBundle({ address, caFingerprint: spelt, clock });
     expect(bundle).toBe(hub.certificatePem);
     const client = dial(EchoClient, { address, trustBundlePem: bundle });
-    cleanups.push(() => client.close());
+    cleanups.push(() => {
+      client.close();
+    });
     expect(await ask(client, 'hi')).toBe('HI');
   });
 

@@ -54,13 +54,8 @@ afterEach(async () => {
   await recorder.stop();
 });
 
-function aJob(name: string, namespace: string | undefined = 'team'): KubeObject & { apiVersion: string; kind: string } {
-  const metadata = {
-    name,
-    uid: `uid-${name}`,
-    resourceVersion: '7',
-    ...(namespace === undefined ? {} : { namespace }),
-  };
+function aJob(name: string): KubeObject & { apiVersion: string; kind: string } {
+  const metadata = { name, namespace: 'team', uid: `uid-${name}`, resourceVersion: '7' };
   return { apiVersion: 'lumbung.dev/v1alpha1', kind: 'ComputeJob', metadata };
 }
 

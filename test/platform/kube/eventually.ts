@@ -1,5 +1,5 @@
 /** Polls until `check` stops throwing or returning false; fails with its last word after the deadline. */
-export async function eventually(check: () => boolean | undefined | void, deadlineMs = 5_000): Promise<void> {
+export async function eventually(check: () => unknown, deadlineMs = 5_000): Promise<void> {
   const untilMs = performance.now() + deadlineMs;
   for (;;) {
     let failure: unknown;

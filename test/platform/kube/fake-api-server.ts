@@ -225,39 +225,46 @@ export class FakeApiServer {
 
   private handle(seen: SeenRequest, response: ServerResponse): void {
     const address = parsePath(seen.path);
-    if (address === undefined) return answer(response, 404, statusBody(404, 'NotFound', 'no such path'));
-    if (address.subresource === 'log') {
+    if (address === undefined) answer(response, 404, statusBody(404, 'NotFound', 'no such path'));
+    else if (address.subresource === 'log') {
       response.writeHead(200, { 'content-type': 'text/plain' });
       response.end('line one\nline two\n');
+    } else if (seen.method === 'POST') this.create(address, seen.body, response);
+    else if (address.name !== undefined) this.handleObject(seen, { ...address, name: address.name }, response);
+    else if (seen.query.get('watch') === 'true') this.watch(address, seen.query, response);
+    else this.list(address, seen.query, response);
+  }
+
+  private handleObject(seen: SeenRequest, address: Address & { name: string }, response: ServerResponse): void {
+    const { collection, namespace, name } = address;
+    const stored = this.get(collection, namespace, name);
+    if (stored === undefined) {
+      answer(response, 404, statusBody(404, 'NotFound', `${name} not found`));
       return;
     }
-    if (address.name === undefined && seen.method === 'GET') {
-      if (seen.query.get('watch') === 'true') return this.watch(address, seen.query, response);
-      return this.list(address, seen.query, response);
-    }
-    if (seen.method === 'POST') return this.create(address, seen.body, response);
-    const name = address.name ?? '';
-    const stored = this.get(address.collection, address.namespace, name);
-    if (stored === undefined) return answer(response, 404, statusBody(404, 'NotFound', `${name} not found`));
     switch (seen.method) {
       case 'GET':
-        return answer(response, 200, stored);
+        answer(response, 200, stored);
+        break;
       case 'DELETE':
-        this.remove(address.collection, address.namespace, name);
-        return answer(response, 200, { kind: 'Status', status: 'Success' });
-      case 'PUT': {
-        const next = JSON.parse(seen.body) as FakeObject;
-        const version = next.metadata.resourceVersion;
-        if (version !== undefined && version !== stored.metadata.resourceVersion) {
-          return answer(response, 409, statusBody(409, 'Conflict', 'the object has been modified'));
-        }
-        return answer(response, 200, this.put(address.collection, next));
-      }
+        this.remove(collection, namespace, name);
+        answer(response, 200, { kind: 'Status', status: 'Success' });
+        break;
+      case 'PUT':
+        this.replace(JSON.parse(seen.body) as FakeObject, stored, collection, response);
+        break;
       default: {
         const patch = JSON.parse(seen.body) as Record<string, unknown>;
-        return answer(response, 200, this.put(address.collection, { ...stored, ...patch, metadata: stored.metadata }));
+        answer(response, 200, this.put(collection, { ...stored, ...patch, metadata: stored.metadata }));
       }
     }
+  }
+
+  private replace(next: FakeObject, stored: FakeObject, collection: string, response: ServerResponse): void {
+    const version = next.metadata.resourceVersion;
+    if (version === undefined || version === stored.metadata.resourceVersion) {
+      answer(response, 200, this.put(collection, next));
+    } else answer(response, 409, statusBody(409, 'Conflict', 'the object has been modified'));
   }
 
   private create(address: Address, body: string, response: ServerResponse): void {
@@ -280,7 +287,10 @@ export class FakeApiServer {
         .map(([, object]) => object)
         .filter((object) => address.namespace === undefined || object.metadata.namespace === address.namespace);
     } else items = this.snapshots.get(id);
-    if (items === undefined) return answer(response, 410, statusBody(410, 'Expired', 'the continue token is too old'));
+    if (items === undefined) {
+      answer(response, 410, statusBody(410, 'Expired', 'the continue token is too old'));
+      return;
+    }
     const offset = Number(offsetText);
     const page = limit > 0 ? items.slice(offset, offset + limit) : items;
     const metadata: Record<string, unknown> = { resourceVersion: String(this.version) };
@@ -296,7 +306,10 @@ export class FakeApiServer {
 
   private watch(address: Address, query: URLSearchParams, response: ServerResponse): void {
     const from = Number(query.get('resourceVersion') ?? '0');
-    if (from < this.compactedAt) return answer(response, 410, statusBody(410, 'Expired', 'too old resource version'));
+    if (from < this.compactedAt) {
+      answer(response, 410, statusBody(410, 'Expired', 'too old resource version'));
+      return;
+    }
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     for (const change of this.history) {

@@ -96,7 +96,9 @@ describe('reflector', () => {
     server.put('pods', aPod('p7'));
     server.put('pods', aPod('p1', { spec: { nodeName: 'n1' } }));
     server.remove('pods', 'team', 'p2');
-    await eventually(() => expect(seen.slice(8)).toEqual(['added p7 uid-8', 'updated p1 uid-2', 'deleted p2 uid-3']));
+    await eventually(() => {
+      expect(seen.slice(8)).toEqual(['added p7 uid-8', 'updated p1 uid-2', 'deleted p2 uid-3']);
+    });
     expect(made.store.get('team', 'p1')).toMatchObject({ apiVersion: 'v1', kind: 'Pod', spec: { nodeName: 'n1' } });
     expect(made.store.byUid('uid-3')).toBeUndefined();
     expect(made.store.byUid('uid-8')?.metadata.name).toBe('p7');
@@ -115,7 +117,9 @@ describe('reflector', () => {
     expect(timeoutSeconds >= 290 && timeoutSeconds <= 590).toBe(true);
     server.version = 500;
     server.bookmark();
-    await eventually(() => expect(made.state).toEqual({ kind: 'Watching', resourceVersion: '500' }));
+    await eventually(() => {
+      expect(made.state).toEqual({ kind: 'Watching', resourceVersion: '500' });
+    });
     clock.advance(5_000);
     server.closeWatches();
     // Without any back-off: no timer has to run.
@@ -131,19 +135,33 @@ describe('reflector', () => {
     for (let round = 1; round <= 3; round += 1) {
       await eventually(() => server.openWatches === 1);
       server.closeWatches();
-      await eventually(() => expect(made.state).toMatchObject({ kind: 'Backoff', failures: round }));
+      await eventually(() => {
+        expect(made.state).toMatchObject({ kind: 'Backoff', failures: round });
+      });
       await clock.advanceUntil(() => made.state.kind !== 'Backoff', 60_000);
       await eventually(() => watchRequests() === round + 1);
     }
   });
 
   it.each([
-    { name: 'by status', gone: () => server.closeWatches() },
+    {
+      name: 'by status',
+      gone: () => {
+        server.closeWatches();
+      },
+    },
     {
       name: 'by an event',
-      gone: () => server.sendToWatches('{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old"}}'),
+      gone: () => {
+        server.sendToWatches('{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old"}}');
+      },
     },
-    { name: 'by a line that is no event', gone: () => server.sendToWatches('{"type":') },
+    {
+      name: 'by a line that is no event',
+      gone: () => {
+        server.sendToWatches('{"type":');
+      },
+    },
   ])('lists again after 410 $name and reports what changed meanwhile', async ({ gone }) => {
     server.put('pods', aPod('stays'));
     server.put('pods', aPod('goes'));
@@ -159,7 +177,9 @@ describe('reflector', () => {
     server.muted = false;
     expect(seen).toEqual([]);
     gone();
-    await eventually(() => expect([...seen].sort()).toEqual(['added comes uid-3', 'deleted goes uid-2']));
+    await eventually(() => {
+      expect([...seen].sort()).toEqual(['added comes uid-3', 'deleted goes uid-2']);
+    });
     expect(made.store.size).toBe(2);
   });
 
@@ -175,7 +195,9 @@ describe('reflector', () => {
     server.put('pods', aPod('a'));
     server.compact();
     await server.listen();
-    await eventually(() => expect(seen).toEqual(['deleted a uid-1', 'added a uid-2']));
+    await eventually(() => {
+      expect(seen).toEqual(['deleted a uid-1', 'added a uid-2']);
+    });
   });
 
   it('survives refusals, resets, 403 and 500 for as long as they last, and catches up', async () => {
@@ -194,14 +216,20 @@ describe('reflector', () => {
       server.resetConnections();
       const name = `after-${JSON.stringify(fault).replace(/\W/g, '').toLowerCase()}`;
       server.put('pods', aPod(name));
-      await eventually(() => expect(made.store.get('team', name)).toBeDefined());
+      await eventually(() => {
+        expect(made.store.get('team', name)).toBeDefined();
+      });
       await eventually(() => server.openWatches === 1);
     }
     await server.refuse();
-    await eventually(() => expect(made.state.kind).toBe('Backoff'));
+    await eventually(() => {
+      expect(made.state.kind).toBe('Backoff');
+    });
     server.put('pods', aPod('while-down'));
     await server.listen();
-    await eventually(() => expect(made.store.get('team', 'while-down')).toBeDefined());
+    await eventually(() => {
+      expect(made.store.get('team', 'while-down')).toBeDefined();
+    });
     // Throughout, a dropped connection cost no full list: only the first one and checks of the newest version.
     const lists = server.requests.filter((r) => r.query.get('watch') === null && r.query.get('limit') !== '1');
     expect(lists.filter((r) => r.query.get('limit') === '500').length).toBeLessThanOrEqual(4);
@@ -215,11 +243,15 @@ describe('reflector', () => {
     const timeoutMs = Number(server.requests.at(-1)!.query.get('timeoutSeconds')) * 1_000;
     await clock.advanceAsync(timeoutMs - 1_000);
     server.bookmark();
-    await eventually(() => expect(made.store.idleMs()).toBe(0));
+    await eventually(() => {
+      expect(made.store.idleMs()).toBe(0);
+    });
     await clock.advanceAsync(timeoutMs - 1_000);
     expect(watchRequests()).toBe(1);
     await clock.advanceAsync(60_000);
-    await eventually(() => expect(made.state.kind).toBe('Backoff'));
+    await eventually(() => {
+      expect(made.state.kind).toBe('Backoff');
+    });
     await clock.advanceAsync(1_000);
     await eventually(() => watchRequests() === 2);
   });
@@ -232,7 +264,9 @@ describe('reflector', () => {
     await eventually(() => server.openWatches === 1);
     server.put('pods', aPod('b', { spec: { nodeName: 'lost history' } }));
     server.put('pods', aPod('c'));
-    await eventually(() => expect(made.store.size).toBe(3));
+    await eventually(() => {
+      expect(made.store.size).toBe(3);
+    });
     await server.refuse();
     server.restore(backup);
     // The same version as the lost b had, with another content.
@@ -241,11 +275,15 @@ describe('reflector', () => {
       spec: { nodeName: 'new history' },
     } as Pod);
     await server.listen();
-    await eventually(() => expect(made.store.get('team', 'b')?.spec?.nodeName).toBe('new history'));
+    await eventually(() => {
+      expect(made.store.get('team', 'b')?.spec?.nodeName).toBe('new history');
+    });
     expect(made.store.get('team', 'c')).toBeUndefined();
     await eventually(() => server.openWatches === 1);
     server.put('pods', aPod('d'));
-    await eventually(() => expect(made.store.get('team', 'd')).toBeDefined());
+    await eventually(() => {
+      expect(made.store.get('team', 'd')).toBeDefined();
+    });
   });
 
   it('reads everything in one piece when the server forgets the snapshot between pages', async () => {
@@ -282,11 +320,15 @@ describe('reflector', () => {
     const seen = recorded(made);
     await eventually(() => server.openWatches === 1);
     server.put('pods', aPod('b', { spec: { nodeName: 'n1' } }));
-    await eventually(() => expect(seen).toHaveLength(3));
+    await eventually(() => {
+      expect(seen).toHaveLength(3);
+    });
     expect(made.store.byIndex('node', 'n1').map((pod) => pod.metadata.name)).toEqual(['a', 'b']);
     expect(() => made.store.byIndex('nonsense', 'x')).toThrow(RangeError);
     server.put('pods', aPod('a', { spec: { nodeName: 'n2' } }));
-    await eventually(() => expect(made.store.byIndex('node', 'n1')).toHaveLength(1));
+    await eventually(() => {
+      expect(made.store.byIndex('node', 'n1')).toHaveLength(1);
+    });
     expect(made.store.byIndex('node', 'n2')).toHaveLength(1);
     expect(made.store.get('team', 'a')?.metadata.managedFields).toBeUndefined();
     expect(Object.isFrozen(made.store.get('team', 'a')?.spec)).toBe(true);

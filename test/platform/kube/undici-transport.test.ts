@@ -29,8 +29,9 @@ afterEach(async () => {
   await transport?.close();
   transport = undefined;
   server?.closeAllConnections();
-  await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)));
+  const closing = server;
   server = undefined;
+  if (closing !== undefined) await new Promise((resolve) => closing.close(resolve));
 });
 
 /** Answers with who asked: common name of the client certificate, authorization header, path. */
@@ -45,7 +46,7 @@ async function aServer(status = 200): Promise<string> {
       rejectUnauthorized: false,
     },
     (request, response) => {
-      const certificate = (request.socket as TLSSocket).getPeerCertificate();
+      const certificate = (request.socket as unknown as Pick<TLSSocket, 'getPeerCertificate'>).getPeerCertificate();
       const who = Object.keys(certificate).length === 0 ? '' : parseCertificate(certificate.raw).commonName;
       response.writeHead(status, { 'x-twice': ['a', 'b'] });
       response.end(

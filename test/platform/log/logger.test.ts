@@ -80,13 +80,13 @@ describe('logger', () => {
 
   it('writes nothing at all when silent', () => {
     expect(silentLogger().isDebug).toBe(false);
-    expect(() =>
+    expect(() => {
       silentLogger()
         .child({})
         .error('x', () => {
           throw new Error('not built');
-        }),
-    ).not.toThrow();
+        });
+    }).not.toThrow();
   });
 });
 

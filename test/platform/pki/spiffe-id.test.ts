@@ -60,7 +60,7 @@ describe('member SPIFFE IDs', () => {
     uri.replace('/cluster/a0B-9', ''),
     `https://hub.example/member/x/cluster/y/jurisdiction/ID`,
   ])('refuse %j', (text) => {
-    expect(() => parseMemberSpiffeId(text)).toThrow(badIdentity as Error);
+    expect(() => parseMemberSpiffeId(text)).toThrow(badIdentity);
   });
 
   it('name the field that is wrong when written', () => {
@@ -74,7 +74,7 @@ describe('member SPIFFE IDs', () => {
     { name: 'two URIs', uris: [uri, uri] },
     { name: 'another trust domain', uris: [uri.replace('hub.example', 'evil.example')] },
   ])('are not taken from a certificate with $name', ({ uris }) => {
-    expect(() => memberOfCertificate({ uris }, 'hub.example')).toThrow(badIdentity as Error);
+    expect(() => memberOfCertificate({ uris }, 'hub.example')).toThrow(badIdentity);
   });
 
   it('are taken from a certificate with exactly one of ours', () => {
