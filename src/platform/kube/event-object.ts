@@ -15,8 +15,19 @@ export interface EventInput {
   readonly message: string;
 }
 
+/** core/v1 Event, as far as we write it. */
 export interface EventObject extends KubeObject {
   readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string };
+  readonly involvedObject: Readonly<Record<string, string | undefined>>;
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+  readonly source: { readonly component: string; readonly host: string };
+  readonly reportingComponent: string;
+  readonly reportingInstance: string;
+  readonly count: number;
+  readonly firstTimestamp: string;
+  readonly lastTimestamp: string;
 }
 
 export interface EventParts {
@@ -50,25 +61,23 @@ export function newEvent(parts: EventParts): EventObject {
     apiVersion: 'v1',
     kind: 'Event',
     metadata: { namespace, name: eventName(parts) },
-    ...{
-      involvedObject: {
-        apiVersion,
-        kind,
-        name: metadata.name,
-        namespace: metadata.namespace,
-        uid: metadata.uid,
-        resourceVersion: metadata.resourceVersion,
-      },
-      type: input.type,
-      reason: input.reason,
-      message: input.message.slice(0, longestMessage),
-      source: { component, host: instance },
-      reportingComponent: component,
-      reportingInstance: instance,
-      count: parts.count,
-      firstTimestamp: seconds(parts.firstMs),
-      lastTimestamp: seconds(parts.lastMs),
+    involvedObject: {
+      apiVersion,
+      kind,
+      name: metadata.name,
+      namespace: metadata.namespace,
+      uid: metadata.uid,
+      resourceVersion: metadata.resourceVersion,
     },
+    type: input.type,
+    reason: input.reason,
+    message: input.message.slice(0, longestMessage),
+    source: { component, host: instance },
+    reportingComponent: component,
+    reportingInstance: instance,
+    count: parts.count,
+    firstTimestamp: seconds(parts.firstMs),
+    lastTimestamp: seconds(parts.lastMs),
   };
 }
 

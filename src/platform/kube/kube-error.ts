@@ -72,8 +72,6 @@ export class KubeUnreachable extends Error {
   }
 }
 
-export type KubeFailure = KubeError | KubeUnreachable;
-
 export function isKubeError(error: unknown): error is KubeError {
   return error instanceof KubeError;
 }
@@ -115,11 +113,6 @@ export function isForbidden(error: unknown): error is KubeError {
 /** 401: who we are was not accepted. */
 export function isUnauthorized(error: unknown): error is KubeError {
   return isKubeError(error) && error.status === 401;
-}
-
-/** 429: told to come back later. */
-export function isTooManyRequests(error: unknown): error is KubeError {
-  return isKubeError(error) && error.status === 429;
 }
 
 const reasonByStatus: Readonly<Record<number, string>> = {
