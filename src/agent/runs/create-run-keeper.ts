@@ -329,6 +329,8 @@ class Keeper implements RunKeeper {
     if (!endedNow || run.ended === undefined) return;
     const { cause } = run.ended.end;
     observer.ended(id, cause);
+    // A higher fence of the same job may have waited for this.
+    this.workOn((other) => other !== run && other.order.id.jobUid === id.jobUid);
     // An end without a start, by the word of fence memory.
     const byMemory = action.kind === 'end' && !run.isHere;
     if (byMemory) observer.fenceRejected(cause === 'FencePassed' ? 'LowerFence' : 'AlreadyStarted');

@@ -41,7 +41,8 @@ const schema = z.object({
   gpuContainer: word,
   rendezvous: z.enum(['Torch', 'None']),
   jurisdictions: z.array(word).max(256),
-  template: z.unknown(),
+  /** Absent in a Job's annotation. */
+  template: z.unknown().optional(),
 });
 
 export type OrderJson = Readonly<Record<string, unknown>>;
@@ -75,7 +76,7 @@ export function orderFromJson(json: unknown): Result<RunOrder, string> {
     gpuModel: ids.gpuModel(data.gpuModel),
     nodes: data.nodes.map((share) => ({ node: ids.nodeName(share.node), workers: share.workers })),
     jurisdictions: data.jurisdictions.map(ids.jurisdiction),
-    template: data.template,
+    template: data.template ?? {},
     attachments: [],
   });
 }

@@ -34,7 +34,7 @@ export const IMAGE_PATIENCE_MS = 120_000;
 /** How often a stop that takes its time is looked at, so that a deletion without effect is asked for again. */
 const STOP_REVIEW_MS = 10_000;
 /** How long the end of a run that never started is reported to a hub that knows of it and is silent about it. */
-const ABANDONED_MS = 3_600_000;
+export const ABANDONED_MS = 3_600_000;
 
 export interface Reason {
   readonly cause: Cause;

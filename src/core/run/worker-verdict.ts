@@ -87,7 +87,7 @@ export function allCompleted(
   job: JobVerdictFacts | undefined,
 ): boolean {
   const completed = new Set(workers.filter(hasCompleted).map((worker) => worker.index));
-  if (completed.size === count) return true;
+  if (completed.size === count) return !workers.some(isLive);
   const contradicted = workers.some((worker) => !hasCompleted(worker));
   return !contradicted && job !== undefined && job.completed >= count;
 }
@@ -104,7 +104,8 @@ export function judgeWorkers(
   if (first !== undefined) {
     return { kind: 'Broken', cause: first.cause, message: `worker ${first.index}: ${first.detail}` };
   }
-  if (job?.failedReason === undefined) return { kind: 'Live' };
+  // Jobs and pods are watched apart: a Job that failed may be seen before the pod that failed it.
+  if (job?.failedReason === undefined || workers.some(isLive)) return { kind: 'Live' };
   if (job.failedReason === 'DeadlineExceeded') return deadlineVerdict();
   return {
     kind: 'Broken',
