@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { renderTable } from '../src/cli/render/table.ts';
 import { Federation } from '../test/support/federation.ts';
+import { secondsAgent, secondsHub } from '../test/support/jobs.ts';
 import { startObjectStore } from '../test/support/object-store.ts';
 import { createNarrator } from './demo/narrator.ts';
 import { checkPromises, type Promised } from './demo/promises.ts';
@@ -44,14 +45,9 @@ const federation = await Federation.start({
       ],
     },
   ],
-  hubSettings: {
-    'report-interval': '1s',
-    'silent-after': '3s',
-    'mass-silence-window': '3s',
-    'leader-lease-duration': '3s',
-    'leader-renew-deadline': '2s',
-    'leader-retry-period': '500ms',
-  },
+  // Takeovers within seconds instead of a quarter of a minute.
+  hubSettings: secondsHub,
+  agentSettings: secondsAgent,
   progress: (text) => {
     narrator.say(text);
   },

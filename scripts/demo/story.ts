@@ -18,13 +18,13 @@ import type { Evidence } from './promises.ts';
 const samples = 'manifests/samples';
 /** Leases in seconds, so that nobody watches a demo for 44 minutes. replaceAfter >= duration x 1.02 + grace + margin. */
 export const demoLease = {
-  duration: '6s',
+  duration: '10s',
   terminationGrace: '1s',
   margin: '1s',
   maxClockDriftPercent: 1,
-  replaceAfter: '9s',
+  replaceAfter: '13s',
 };
-const fenceBoundMs = 9_000;
+const fenceBoundMs = 13_000;
 export const reclaimGraceMs = 3_000;
 
 export interface StoryDeps {
@@ -128,7 +128,7 @@ async function waitAndExplain({ federation, narrator }: StoryDeps): Promise<Evid
   const explained = await federation.lumbung('explain', 'too-big', '-n', 'team-b');
   narrator.quote(explained.code === 0 ? explained.stdout : explained.stderr);
   const json = await federation.lumbung('explain', 'too-big', '-n', 'team-b', '-o', 'json');
-  const { members = [] } = JSON.parse(json.stdout) as { readonly members?: readonly { readonly message: string }[] };
+  const { members = [] } = JSON.parse(json.code === 0 ? json.stdout : '{}') as { readonly members?: readonly { readonly message: string }[] };
   const numbered = members.filter((member) => /\d/.test(member.message));
   return { reason: status.queue?.reason ?? '', message: status.queue?.message ?? '', members: numbered.length };
 }

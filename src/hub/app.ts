@@ -109,7 +109,7 @@ async function compose(deps: HubAppDeps): Promise<{ readonly group: Runnable; re
   const authority = await openAuthorityStore({
     client,
     namespace: config.namespace,
-    serverNames: splitNames(config.serverNames),
+    serverNames: splitNames([...config.serverNames, ...subresourceNames(config)]),
     clock,
     random,
     logger: logger.child({ component: 'authority' }),
@@ -415,6 +415,11 @@ function hubInfo(deps: HubAppDeps, authority: AuthorityStore, servers: Servers):
       return Promise.resolve();
     },
   };
+}
+
+/** The API server looks for the Service's name in the certificate. */
+function subresourceNames({ aggregatedApiService, namespace }: HubConfig): readonly string[] {
+  return aggregatedApiService === undefined ? [] : [`${aggregatedApiService}.${namespace}.svc`];
 }
 
 function identityOf(config: HubConfig): string {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Federation } from '../support/federation.ts';
-import { reportIntervalMs, secondsHub, secondsPool } from '../support/jobs.ts';
+import { reportIntervalMs, secondsAgent, secondsHub, secondsPool } from '../support/jobs.ts';
 import { killRounds } from '../support/kill-rounds.ts';
 import { buildWithoutFencing } from '../support/mutated-build.ts';
 import { applyObjects } from '../support/yaml-objects.ts';
@@ -16,7 +16,7 @@ const members = ['north', 'south', 'east'].map((name) => ({
 async function start(dist?: string): Promise<Federation> {
   const federation = await Federation.start({
     members,
-    hubSettings: secondsHub,
+    hubSettings: secondsHub, agentSettings: secondsAgent,
     ...(dist === undefined ? {} : { dist }),
   });
   await applyObjects(federation.hubCluster.client, secondsPool('faults', ['team-a']));

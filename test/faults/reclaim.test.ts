@@ -5,7 +5,7 @@ import type { KubeObject } from '../../src/platform/kube/object.ts';
 import { isNotFound } from '../../src/platform/kube/kube-error.ts';
 import { eventually } from '../support/eventually.ts';
 import { Federation } from '../support/federation.ts';
-import { diaryJob, secondsHub, secondsPool } from '../support/jobs.ts';
+import { diaryJob, secondsAgent, secondsHub, secondsPool } from '../support/jobs.ts';
 import { fenceLives, overlappingFences, readDiaries } from '../support/worker-diary.ts';
 import { applyObjects } from '../support/yaml-objects.ts';
 
@@ -42,7 +42,7 @@ describe('an owner pod on lent GPUs', () => {
   let federation: Federation;
 
   beforeAll(async () => {
-    federation = await Federation.start({ members: [member], hubSettings: secondsHub });
+    federation = await Federation.start({ members: [member], hubSettings: secondsHub, agentSettings: secondsAgent });
     await applyObjects(federation.hubCluster.client, secondsPool('faults', ['team-a']));
     await applyObjects(federation.member('lender').client, [
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'owner' } },

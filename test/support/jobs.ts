@@ -52,4 +52,10 @@ export const secondsHub = {
   'leader-renew-deadline': '1500ms',
   'leader-retry-period': '300ms',
 } as const;
+/** And an agent that takes over from a killed one within seconds. */
+export const secondsAgent = {
+  'lease-duration': '2s',
+  'lease-renew-deadline': '1500ms',
+  'lease-retry-period': '300ms',
+} as const;
 export const reportIntervalMs = 1_000;
