@@ -161,22 +161,19 @@ export class NodeLifecycle implements Runnable {
   }
 }
 
-/** The taints of others as they are, then those that readiness and cordon ask for. `now` is for new NoExecute taints. */
+/** The taints of others as they are, then those that readiness and cordon ask for. `now` is for those that are new. */
 export function wantedTaints(node: Node, now: string): readonly Taint[] {
   const taints = node.spec?.taints ?? [];
   const ready = node.status?.conditions?.find((condition) => condition.type === 'Ready')?.status ?? 'True';
-  const want: Taint[] = [];
-  const key = ready === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
+  const want: Omit<Taint, 'timeAdded'>[] = [];
   if (ready !== 'True') {
-    for (const effect of ['NoSchedule', 'NoExecute'] as const) {
-      want.push(
-        taints.find((taint) => taint.key === key && taint.effect === effect) ?? { key, effect, timeAdded: now },
-      );
-    }
+    const key = ready === 'Unknown' ? 'node.kubernetes.io/unreachable' : 'node.kubernetes.io/not-ready';
+    want.push({ key, effect: 'NoSchedule' }, { key, effect: 'NoExecute' });
   }
-  if (node.spec?.unschedulable === true) {
-    const cordon = 'node.kubernetes.io/unschedulable';
-    want.push(taints.find((taint) => taint.key === cordon) ?? { key: cordon, effect: 'NoSchedule', timeAdded: now });
-  }
-  return [...taints.filter((taint) => !managedKeys.includes(taint.key)), ...want];
+  if (node.spec?.unschedulable === true) want.push({ key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' });
+  const kept = want.map(
+    (wanted) =>
+      taints.find(({ key, effect }) => key === wanted.key && effect === wanted.effect) ?? { ...wanted, timeAdded: now },
+  );
+  return [...taints.filter((taint) => !managedKeys.includes(taint.key)), ...kept];
 }

@@ -23,8 +23,7 @@ export interface Disruption {
 
 /** Resolves when the deletion is accepted. */
 export async function disruptPod(client: KubeClient, pod: Pod, disruption: Disruption, nowMs: number): Promise<void> {
-  if (isTerminating(pod) && disruption.phase === undefined) return;
-  const ref = { type: pods, namespace: pod.metadata.namespace ?? '', name: pod.metadata.name ?? '' };
+  if (isLeftAlone(pod, disruption)) return;
   const condition: PodCondition = {
     type: 'DisruptionTarget',
     status: 'True',
@@ -32,15 +31,9 @@ export async function disruptPod(client: KubeClient, pod: Pod, disruption: Disru
     message: disruption.message,
     lastTransitionTime: formatTimestamp(nowMs),
   };
-  let newest = pod;
   try {
-    for (;;) {
-      const written = await tryStatus(client, newest, condition, disruption.phase);
-      if (written) break;
-      newest = await client.get<Pod>(ref);
-      if (uidOf(newest) !== uidOf(pod) || (isTerminating(newest) && disruption.phase === undefined)) return;
-    }
-    await client.delete(ref, {
+    if (!(await sayWhy(client, pod, condition, disruption))) return;
+    await client.delete(refOf(pod), {
       propagationPolicy: 'Background',
       preconditions: { uid: uidOf(pod) },
       ...(disruption.gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds: disruption.gracePeriodSeconds }),
@@ -51,6 +44,25 @@ export async function disruptPod(client: KubeClient, pod: Pod, disruption: Disru
   }
 }
 
+/** It is leaving already, and there is a kubelet to see to it. */
+function isLeftAlone(pod: Pod, disruption: Disruption): boolean {
+  return isTerminating(pod) && disruption.phase === undefined;
+}
+
+/** Writes the condition into the newest version; false when that one needs no disruption any more. */
+async function sayWhy(client: KubeClient, pod: Pod, condition: PodCondition, disruption: Disruption): Promise<boolean> {
+  let newest = pod;
+  while (!(await tryStatus(client, newest, condition, disruption.phase))) {
+    newest = await client.get<Pod>(refOf(pod));
+    if (uidOf(newest) !== uidOf(pod) || isLeftAlone(newest, disruption)) return false;
+  }
+  return true;
+}
+
+function refOf(pod: Pod): { readonly type: typeof pods; readonly namespace: string; readonly name: string } {
+  return { type: pods, namespace: pod.metadata.namespace ?? '', name: pod.metadata.name ?? '' };
+}
+
 /** False on a conflict: somebody wrote meanwhile. */
 async function tryStatus(
   client: KubeClient,
@@ -59,14 +71,10 @@ async function tryStatus(
   phase: PodStatus['phase'],
 ): Promise<boolean> {
   const others = (pod.status?.conditions ?? []).filter((other) => other.type !== condition.type);
-  const { resourceVersion, uid, namespace, name } = pod.metadata;
+  const { resourceVersion, uid } = pod.metadata;
   const status = { conditions: [...others, condition], ...(phase === undefined ? {} : { phase }) };
   try {
-    await client.mergePatch(
-      { type: pods, namespace: namespace ?? '', name: name ?? '' },
-      { metadata: { resourceVersion, uid }, status },
-      { subresource: 'status' },
-    );
+    await client.mergePatch(refOf(pod), { metadata: { resourceVersion, uid }, status }, { subresource: 'status' });
     return true;
   } catch (error) {
     if (isConflict(error)) return false;

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../../platform/clock/clock.ts';
 import type { Random } from '../../../platform/clock/random.ts';
+import { parseTimestamp } from '../../../platform/clock/timestamp.ts';
 import { jobs, pods } from '../../../platform/kube/builtin-resources.ts';
 import type { EventRecorder } from '../../../platform/kube/event-recorder.ts';
 import type { KubeClient } from '../../../platform/kube/kube-client.ts';
@@ -260,12 +261,8 @@ export class JobController implements Runnable {
 
   /** Deletes the Job once its time to live after its end has passed; else says when to look again. */
   private async removeExpired(job: Job): Promise<number | undefined> {
-    const { ttlSecondsAfterFinished: ttlSeconds } = job.spec;
-    if (ttlSeconds === undefined || !isJobFinished(job) || isTerminating(job as unknown as Pod)) return undefined;
-    const end = job.status?.conditions?.findLast(({ type }) => type === 'Complete' || type === 'Failed');
-    const endedMs = Date.parse(end?.lastTransitionTime ?? '') || this.deps.clock.nowMs();
-    const leftMs = endedMs + ttlSeconds * 1000 - this.deps.clock.nowMs();
-    if (leftMs > 0) return leftMs;
+    const leftMs = timeToLiveMs(job, this.deps.clock.nowMs());
+    if (leftMs === undefined || leftMs > 0) return leftMs;
     try {
       await this.deps.client.delete(
         { type: jobs, namespace: job.metadata.namespace ?? '', name: job.metadata.name ?? '' },
@@ -295,6 +292,14 @@ export class JobController implements Runnable {
       message,
     });
   }
+}
+
+/** Milliseconds until a finished Job with a time to live may go; undefined for all others. */
+function timeToLiveMs(job: Job, nowMs: number): number | undefined {
+  const { ttlSecondsAfterFinished: ttlSeconds } = job.spec;
+  if (ttlSeconds === undefined || !isJobFinished(job) || job.metadata.deletionTimestamp !== undefined) return undefined;
+  const end = job.status?.conditions?.findLast(({ type }) => type === 'Complete' || type === 'Failed');
+  return (parseTimestamp(end?.lastTransitionTime) ?? nowMs) + ttlSeconds * 1000 - nowMs;
 }
 
 const ownName = 'kubernetes.io/job-controller';

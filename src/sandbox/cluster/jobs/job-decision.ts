@@ -110,12 +110,7 @@ function countEnds(view: JobView, tally: PodTally): EndCounts {
     const indexes = new Set(Array.from({ length: succeeded }, (_, i) => i));
     return { status: { succeeded, failed }, succeeded: indexes, failedIndexes: new Set(), failed };
   }
-  const completions = job.spec.completions ?? 0;
-  const succeeded = parseIndexes(job.status?.completedIndexes, completions);
-  for (const pod of tally.newlySucceeded) {
-    const index = completionIndexOf(pod);
-    if (index !== undefined && index < completions) succeeded.add(index);
-  }
+  const succeeded = succeededIndexes(job, tally);
   const perIndex = job.spec.backoffLimitPerIndex;
   const failedIndexes = perIndex === undefined ? new Set<number>() : indexesOutOfTries(view, tally, perIndex);
   const status: JobStatus = {
@@ -125,6 +120,16 @@ function countEnds(view: JobView, tally: PodTally): EndCounts {
     ...(perIndex === undefined ? {} : { failedIndexes: formatIndexes(failedIndexes) }),
   };
   return { status, succeeded, failedIndexes, failed };
+}
+
+function succeededIndexes(job: Job, tally: PodTally): ReadonlySet<number> {
+  const completions = job.spec.completions ?? 0;
+  const out = parseIndexes(job.status?.completedIndexes, completions);
+  for (const pod of tally.newlySucceeded) {
+    const index = completionIndexOf(pod);
+    if (index !== undefined && index < completions) out.add(index);
+  }
+  return out;
 }
 
 function indexesOutOfTries(view: JobView, tally: PodTally, limit: number): Set<number> {
@@ -194,7 +199,7 @@ function judgeFailedIndexes(job: Job, counts: EndCounts): Verdict | undefined {
 }
 
 function isComplete(job: Job, tally: PodTally, counts: EndCounts): boolean {
-  if (job.spec.suspend === true || isTerminating(job as unknown as Pod) || tally.active.length > 0) return false;
+  if (job.spec.suspend === true || isTerminating(job) || tally.active.length > 0) return false;
   const { completions } = job.spec;
   return completions === undefined ? counts.succeeded.size > 0 : counts.succeeded.size >= completions;
 }

@@ -5,7 +5,7 @@
  * label, host name and JOB_COMPLETION_INDEX. The name's suffix is drawn by the caller, so that a retry can reuse it.
  */
 import type { Job } from '../objects/job.ts';
-import type { Container, Pod } from '../objects/pod.ts';
+import type { Container, Pod, PodSpec } from '../objects/pod.ts';
 import { completionIndexKey, trackingFinalizer } from './pod-tally.ts';
 
 export interface JobPodOptions {
@@ -16,35 +16,38 @@ export interface JobPodOptions {
 }
 
 export function jobPod(job: Job, { index, suffix }: JobPodOptions): Pod {
-  const jobName = job.metadata.name ?? '';
-  const uid = job.metadata.uid ?? '';
-  const { metadata, spec } = job.spec.template;
-  const indexed = index === undefined ? undefined : { [completionIndexKey]: String(index) };
+  const { name: jobName = '', uid = '', namespace = '' } = job.metadata;
+  const { metadata = {}, spec } = job.spec.template;
+  const indexed = index === undefined ? {} : { [completionIndexKey]: String(index) };
   const base = index === undefined ? jobName : `${jobName}-${index}`;
+  const annotations = { ...metadata.annotations, ...indexed };
+  const owner = { apiVersion: 'batch/v1', kind: 'Job', name: jobName, uid, controller: true, blockOwnerDeletion: true };
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      name: `${base.slice(0, 57)}-${suffix}`,
-      generateName: `${base.slice(0, 57)}-`,
-      namespace: job.metadata.namespace ?? '',
-      labels: { ...metadata?.labels, ...jobLabels(jobName, uid), ...indexed },
-      ...(metadata?.annotations === undefined && indexed === undefined
-        ? {}
-        : { annotations: { ...metadata?.annotations, ...indexed } }),
-      finalizers: [...(metadata?.finalizers ?? []), trackingFinalizer],
-      ownerReferences: [
-        { apiVersion: 'batch/v1', kind: 'Job', name: jobName, uid, controller: true, blockOwnerDeletion: true },
-      ],
+      name: `${base.slice(0, longestBase)}-${suffix}`,
+      generateName: `${base.slice(0, longestBase)}-`,
+      namespace,
+      labels: { ...metadata.labels, ...jobLabels(jobName, uid), ...indexed },
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+      finalizers: [...(metadata.finalizers ?? []), trackingFinalizer],
+      ownerReferences: [owner],
     },
-    spec: {
-      ...spec,
-      ...(index !== undefined && (spec.hostname ?? '') === '' ? { hostname: base.slice(0, 63) } : {}),
-      containers: index === undefined ? spec.containers : spec.containers.map(withIndex),
-      ...(index === undefined || spec.initContainers === undefined
-        ? {}
-        : { initContainers: spec.initContainers.map(withIndex) }),
-    },
+    spec: index === undefined ? spec : indexedSpec(spec, base),
+  };
+}
+
+/** Leaves room for the hyphen and the suffix in a name of 63 characters. */
+const longestBase = 57;
+
+function indexedSpec(spec: PodSpec, base: string): PodSpec {
+  const { hostname = '', initContainers } = spec;
+  return {
+    ...spec,
+    hostname: hostname === '' ? base.slice(0, 63) : hostname,
+    containers: spec.containers.map(withIndex),
+    ...(initContainers === undefined ? {} : { initContainers: initContainers.map(withIndex) }),
   };
 }
 

@@ -27,7 +27,7 @@ export function choosePods(input: ChoiceInput): PodChoice {
   const { job, tally } = input;
   const { active } = tally;
   if (job.spec.suspend === true) return { create: [], remove: active };
-  if (isTerminating(job as unknown as Pod)) return { create: [], remove: [] };
+  if (isTerminating(job)) return { create: [], remove: [] };
   const unwanted = job.spec.completionMode === 'Indexed' ? redundant(input) : [];
   const kept = active.filter((pod) => !unwanted.includes(pod));
   const want = wantActive(input, kept.length);

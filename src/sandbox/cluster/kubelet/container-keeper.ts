@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../../platform/clock/clock.ts';
 import { formatTimestamp } from '../../../platform/clock/timestamp.ts';
 import type { Random } from '../../../platform/clock/random.ts';
+import type { Logger } from '../../../platform/log/logger.ts';
 import type { Container, ContainerState, ContainerStatus, Pod } from '../objects/pod.ts';
 import { pullProblem } from './container-launch.ts';
 import type { LaunchPlan } from './container-launch.ts';
@@ -30,6 +31,7 @@ export interface KeeperDeps {
   readonly spec: Container;
   readonly clock: Clock;
   readonly random: Random;
+  readonly logger: Logger;
   readonly runtime: ContainerRuntime;
   readonly timing: KeeperTiming;
   readonly plan: (signal: AbortSignal) => Promise<LaunchPlan>;
@@ -56,6 +58,7 @@ export class ContainerKeeper {
   private previousLog: ContainerLog | undefined;
   private crashes = 0;
   private killed = false;
+  private work: Promise<void> = Promise.resolve();
 
   constructor(deps: KeeperDeps) {
     this.deps = deps;
@@ -121,15 +124,25 @@ export class ContainerKeeper {
    * Runs attempts until the policy wants no more or the halt. `started` is called when the first one runs. The last end is
    * not announced through `changed`: the caller knows whether it is the end of the whole pod, and then says both at once.
    */
-  async keep(policy: RestartPolicy, halt: AbortSignal, started?: () => void): Promise<void> {
-    for (;;) {
+  keep(policy: RestartPolicy, halt: AbortSignal, started?: () => void): Promise<void> {
+    this.work = this.keepGoing(policy, halt, started);
+    return this.work;
+  }
+
+  /** Resolves or rejects with what `keep` gave last. */
+  settled(): Promise<void> {
+    return this.work;
+  }
+
+  private async keepGoing(policy: RestartPolicy, halt: AbortSignal, started?: () => void): Promise<void> {
+    while (!isAborted(halt)) {
       const beganMs = this.deps.clock.monotonicMs();
       const exitCode = await this.attempt(halt, started);
-      if (exitCode === undefined || halt.aborted) return;
+      if (exitCode === undefined || isAborted(halt)) return;
       if (policy === 'Never' || (policy === 'OnFailure' && exitCode === 0)) return;
       if (this.deps.clock.monotonicMs() - beganMs >= steadyMs) this.crashes = 0;
       await this.backOff(halt);
-      if (halt.aborted) return;
+      if (isAborted(halt)) return;
       this.restartCount += 1;
     }
   }
@@ -152,14 +165,14 @@ export class ContainerKeeper {
     this.deps.warn('BackOff', `Back-off restarting failed container ${this.spec.name} in pod ${metadata.name ?? ''}`);
     await this.deps.clock.sleep(delayMs, halt);
     // Halted while waiting: the last thing that ran is what the container ended with.
-    if (halt.aborted) this.state = this.lastState;
+    if (isAborted(halt)) this.state = this.lastState;
   }
 
   /** Undefined when halted before anything ran. */
   private async attempt(halt: AbortSignal, started?: () => void): Promise<number | undefined> {
     await this.pullImage(halt);
     const plan = await this.prepare(halt);
-    if (plan === undefined || halt.aborted) return undefined;
+    if (plan === undefined || isAborted(halt)) return undefined;
     this.previousLog = this.log ?? this.previousLog;
     const log = this.deps.openLog(this.restartCount);
     this.log = log;
@@ -174,7 +187,7 @@ export class ContainerKeeper {
     this.containerId = `sandbox://${Buffer.from(this.deps.random.bytes(16)).toString('hex')}`;
     const startedAt = formatTimestamp(this.deps.clock.nowMs());
     if (outcome.kind === 'Failed') {
-      await log?.close();
+      await this.closeLog();
       const { message } = outcome;
       this.deps.warn('Failed', `Error: ${message}`);
       this.end({ exitCode: 128, reason: 'StartError', message, startedAt });
@@ -186,11 +199,11 @@ export class ContainerKeeper {
     this.deps.changed();
     this.deps.note('Started', `Container started: ${this.spec.name}`);
     // The halt may have come while the launch was on its way, when there was nothing to signal yet.
-    if (halt.aborted) outcome.handle.terminate();
+    if (isAborted(halt)) outcome.handle.terminate();
     if (this.killed) outcome.handle.kill();
     const { exitCode } = await outcome.handle.exited;
     this.handle = undefined;
-    await log?.close();
+    await this.closeLog();
     const message = await this.terminationMessage(plan.terminationMessagePath, exitCode);
     this.end({ exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', startedAt, ...message });
     return exitCode;
@@ -210,20 +223,38 @@ export class ContainerKeeper {
     this.setWaiting('ErrImagePull', problem);
     this.deps.warn('Failed', `Failed to pull image ${JSON.stringify(image)}: ${problem}`);
     await this.deps.clock.sleep(this.deps.timing.retryMs, halt);
-    if (halt.aborted) return;
+    if (isAborted(halt)) return;
     this.setWaiting('ImagePullBackOff', `Back-off pulling image ${JSON.stringify(image)}: ErrImagePull: ${problem}`);
     await aborted(halt);
   }
 
   private async prepare(halt: AbortSignal): Promise<Extract<LaunchPlan, { kind: 'Ready' }> | undefined> {
-    while (!halt.aborted) {
-      const plan = await this.deps.plan(halt);
+    while (!isAborted(halt)) {
+      const plan = await this.planOnce(halt);
       if (plan.kind === 'Ready') return plan;
       this.setWaiting(plan.reason, plan.message);
       this.deps.warn('Failed', `Error: ${plan.message}`);
       await this.deps.clock.sleep(this.deps.timing.retryMs, halt);
     }
     return undefined;
+  }
+
+  private async planOnce(halt: AbortSignal): Promise<LaunchPlan> {
+    try {
+      return await this.deps.plan(halt);
+    } catch (error) {
+      // The API server did not answer, or the disk refused: both may pass.
+      return { kind: 'NotYet', reason: 'CreateContainerError', message: String(error) };
+    }
+  }
+
+  /** A disk that is full must not keep the container from ending. */
+  private async closeLog(): Promise<void> {
+    try {
+      await this.log?.close();
+    } catch (error) {
+      this.deps.logger.warn('container log incomplete', { container: this.spec.name, error: String(error) });
+    }
   }
 
   private async terminationMessage(path: string | undefined, exitCode: number): Promise<{ readonly message?: string }> {
@@ -248,6 +279,11 @@ export class ContainerKeeper {
     for await (const part of readLog(this.log, { tailLines: 80 })) parts.push(part);
     return Buffer.concat(parts).subarray(-2048).toString('utf8');
   }
+}
+
+/** Asked anew each time: it changes while others are awaited. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

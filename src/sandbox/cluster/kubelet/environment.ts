@@ -7,7 +7,7 @@
  */
 import { err, ok } from '../../../std/result.ts';
 import type { Result } from '../../../std/result.ts';
-import type { Container, EnvVar, KeySelector, Pod } from '../objects/pod.ts';
+import type { Container, EnvVar, KeySelector, Pod, Volume } from '../objects/pod.ts';
 import { fieldValue, resourceFieldValue } from './field-path.ts';
 import type { PodPlace } from './field-path.ts';
 
@@ -99,25 +99,36 @@ export function configReferences(pod: Pod): {
 } {
   const configMaps = new Set<string>();
   const secrets = new Set<string>();
-  for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
-    for (const { valueFrom } of container.env ?? []) {
-      add(configMaps, valueFrom?.configMapKeyRef?.name);
-      add(secrets, valueFrom?.secretKeyRef?.name);
-    }
-    for (const source of container.envFrom ?? []) {
-      add(configMaps, source.configMapRef?.name);
-      add(secrets, source.secretRef?.name);
-    }
+  const found = { configMaps, secrets };
+  for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers])
+    addOfContainer(found, container);
+  for (const volume of pod.spec.volumes ?? []) addOfVolume(found, volume);
+  return found;
+}
+
+interface Names {
+  readonly configMaps: Set<string>;
+  readonly secrets: Set<string>;
+}
+
+function addOfContainer({ configMaps, secrets }: Names, container: Container): void {
+  for (const { valueFrom } of container.env ?? []) {
+    add(configMaps, valueFrom?.configMapKeyRef?.name);
+    add(secrets, valueFrom?.secretKeyRef?.name);
   }
-  for (const volume of pod.spec.volumes ?? []) {
-    add(configMaps, volume.configMap?.name);
-    add(secrets, volume.secret?.secretName);
-    for (const source of volume.projected?.sources ?? []) {
-      add(configMaps, source.configMap?.name);
-      add(secrets, source.secret?.name);
-    }
+  for (const source of container.envFrom ?? []) {
+    add(configMaps, source.configMapRef?.name);
+    add(secrets, source.secretRef?.name);
   }
-  return { configMaps, secrets };
+}
+
+function addOfVolume({ configMaps, secrets }: Names, volume: Volume): void {
+  add(configMaps, volume.configMap?.name);
+  add(secrets, volume.secret?.secretName);
+  for (const source of volume.projected?.sources ?? []) {
+    add(configMaps, source.configMap?.name);
+    add(secrets, source.secret?.name);
+  }
 }
 
 function add(names: Set<string>, name: string | undefined): void {

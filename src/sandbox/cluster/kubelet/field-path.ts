@@ -49,20 +49,19 @@ export function resourceFieldValue(
 ): Result<string, string> {
   const container =
     ref.containerName === undefined ? owner : containers.find((other) => other.name === ref.containerName);
-  const match = /^(limits|requests)\.(.+)$/.exec(ref.resource);
+  const [, list, resource = ''] = /^(limits|requests)\.(.+)$/.exec(ref.resource) ?? [];
   if (container === undefined) return err(`container ${JSON.stringify(ref.containerName ?? '')} not found`);
-  if (match === null) return err(`resource ${JSON.stringify(ref.resource)} is not supported`);
-  const resource = match[2] ?? '';
-  const own =
-    match[1] === 'limits' ? container.resources?.limits?.[resource] : container.resources?.requests?.[resource];
-  const amount = own ?? (match[1] === 'limits' ? allocatable[resource] : '0') ?? '0';
+  if (list === undefined) return err(`resource ${JSON.stringify(ref.resource)} is not supported`);
+  const own = container.resources?.[list as 'limits' | 'requests']?.[resource];
+  const absent = list === 'limits' ? allocatable[resource] : undefined;
+  return inUnits(resource, own ?? absent ?? '0', ref.divisor);
+}
+
+function inUnits(resource: string, amount: string | number, divisor: string | undefined): Result<string, string> {
+  const unit = divisor === undefined || divisor === '0' ? '1' : divisor;
+  const read = resource === 'cpu' ? quantityMilli : quantityUnits;
   try {
-    if (resource === 'cpu') {
-      const divisor = quantityMilli(ref.divisor === undefined || ref.divisor === '0' ? '1' : ref.divisor);
-      return ok(String(Math.ceil(quantityMilli(amount) / divisor)));
-    }
-    const divisor = quantityUnits(ref.divisor === undefined || ref.divisor === '0' ? '1' : ref.divisor);
-    return ok(String(Math.ceil(quantityUnits(amount) / divisor)));
+    return ok(String(Math.ceil(read(amount) / read(unit))));
   } catch (error) {
     if (error instanceof QuantityError) return err(error.message);
     throw error;

@@ -40,20 +40,36 @@ export async function* readLog(log: ContainerLog, query: LogQuery, signal?: Abor
 async function* selected(log: ContainerLog, query: LogQuery, signal?: AbortSignal): AsyncGenerator<LogLine> {
   const since = query.sinceMs === undefined ? '' : new Date(query.sinceMs).toISOString().slice(0, -1);
   const position = { at: log.starts.previous };
+  const present = linesUntil(log, position, log.size);
+  yield* lastOf(newerThan(since, present), query.tailLines);
+  if (query.follow === true) yield* following(log, position, signal);
+}
+
+async function* newerThan(since: string, lines: AsyncIterable<LogLine>): AsyncGenerator<LogLine> {
+  for await (const line of lines) if (line.time >= since) yield line;
+}
+
+/** The last `count` lines, or all of them. */
+async function* lastOf(lines: AsyncIterable<LogLine>, count: number | undefined): AsyncGenerator<LogLine> {
+  if (count === undefined) {
+    yield* lines;
+    return;
+  }
   let old: LogLine[] = [];
   let recent: LogLine[] = [];
-  for await (const line of linesUntil(log, position, log.size)) {
-    if (line.time < since) continue;
-    if (query.tailLines === undefined) {
-      yield line;
-      continue;
-    }
-    // Two halves of at most tailLines each: dropping from the front of one long array would cost its length each time.
+  for await (const line of lines) {
+    // Two halves of at most `count` each: dropping from the front of one long array would cost its length each time.
     recent.push(line);
-    if (recent.length >= Math.max(1, query.tailLines)) [old, recent] = [recent, []];
+    if (recent.length >= Math.max(1, count)) [old, recent] = [recent, []];
   }
-  if (query.tailLines !== undefined && query.tailLines > 0) yield* [...old, ...recent].slice(-query.tailLines);
-  if (query.follow !== true) return;
+  if (count > 0) yield* [...old, ...recent].slice(-count);
+}
+
+async function* following(
+  log: ContainerLog,
+  position: { at: number },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<LogLine> {
   while (signal?.aborted !== true) {
     const more = log.size;
     if (position.at < more) yield* linesUntil(log, position, more);

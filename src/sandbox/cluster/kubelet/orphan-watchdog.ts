@@ -54,7 +54,8 @@ export class OrphanWatchdog {
   async stop(): Promise<void> {
     this.stopped = true;
     const shell = this.shell;
-    if (shell === undefined || shell.exitCode !== null || shell.signalCode !== null) return;
+    const alive = shell?.exitCode === null && shell.signalCode === null;
+    if (shell === undefined || !alive) return;
     await new Promise<void>((resolve) => {
       shell.once('exit', () => {
         resolve();

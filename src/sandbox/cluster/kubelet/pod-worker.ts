@@ -6,9 +6,7 @@
  * not. Init containers run in order, sidecars before and longer than the rest. Leaves out probes and hooks: a container is
  * ready while it runs.
  */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Clock, Timer } from '../../../platform/clock/clock.ts';
+import type { Timer } from '../../../platform/clock/clock.ts';
 import type { Random } from '../../../platform/clock/random.ts';
 import { formatTimestamp } from '../../../platform/clock/timestamp.ts';
 import type { Logger } from '../../../platform/log/logger.ts';
@@ -16,43 +14,21 @@ import { conditionOf, isTerminating, uidOf } from '../objects/pod.ts';
 import type { Container, ContainerState, Pod, PodStatus } from '../objects/pod.ts';
 import { ContainerKeeper } from './container-keeper.ts';
 import type { KeeperTiming, RestartPolicy } from './container-keeper.ts';
-import { hostnameOf, planLaunch } from './container-launch.ts';
-import type { LaunchPlan } from './container-launch.ts';
-import { ContainerLog } from './container-log.ts';
-import type { ContainerRuntime } from './container-runtime.ts';
-import type { DeviceManager } from './device-manager.ts';
-import type { NameDirectory } from './name-directory.ts';
-import type { PodAddresses } from './pod-addresses.ts';
-import type { PodLink } from './pod-link.ts';
+import { PodHoldings } from './pod-holdings.ts';
+import type { PodHoldingsDeps, Refused } from './pod-holdings.ts';
 import { isSidecar, podStatus } from './pod-status.ts';
 import { StatusReporter } from './status-reporter.ts';
-import { MountProblem, writeVolumes } from './volumes.ts';
-import type { VolumeFolders } from './volumes.ts';
 
-export interface PodWorkerDeps {
-  readonly clock: Clock;
+export interface PodWorkerDeps extends PodHoldingsDeps {
   readonly random: Random;
   readonly logger: Logger;
-  readonly runtime: ContainerRuntime;
-  readonly devices: DeviceManager;
-  readonly addresses: PodAddresses;
-  readonly names: NameDirectory;
-  readonly link: PodLink;
   readonly timing: KeeperTiming;
-  readonly nodeName: string;
-  readonly hostIp: string;
-  readonly allocatable: Readonly<Record<string, string | number>>;
-  /** Folder under which each pod gets its own. */
-  readonly podsDir: string;
-  readonly diskDir: string;
-  /** Directories of programs for containers, colon-separated. */
-  readonly path: string;
   /** Nothing of the pod is left: neither process nor file nor object. */
   readonly onGone: (uid: string) => void;
 }
 
 interface Stop {
-  readonly cause?: { readonly reason: string; readonly message: string };
+  readonly cause?: Refused;
   killAtMs: number;
 }
 
@@ -66,15 +42,12 @@ export class PodWorker {
   private readonly main: readonly ContainerKeeper[];
   private readonly startTime: string;
   private readonly startedMs: number;
-  private readonly podDir: string;
+  private readonly holdings: PodHoldings;
   private pod: Pod;
-  private podIp: string | undefined;
-  private boards: ReadonlyMap<string, readonly string[]> = new Map();
-  private folders: VolumeFolders = new Map();
   private stopping: Stop | undefined;
   private killTimer: Timer | undefined;
   private deadlineTimer: Timer | undefined;
-  private refused: { readonly reason: string; readonly message: string } | undefined;
+  private refused: Refused | undefined;
   private ended = false;
   private removed = false;
   private leaving: Promise<void> | undefined;
@@ -85,7 +58,7 @@ export class PodWorker {
     this.deps = deps;
     this.startedMs = deps.clock.monotonicMs();
     this.startTime = formatTimestamp(deps.clock.nowMs());
-    this.podDir = join(deps.podsDir, uidOf(pod));
+    this.holdings = new PodHoldings(() => this.pod, deps);
     this.init = (pod.spec.initContainers ?? []).map((spec) => this.keeperFor(spec));
     this.main = pod.spec.containers.map((spec) => this.keeperFor(spec));
     this.reporter = new StatusReporter({
@@ -102,12 +75,13 @@ export class PodWorker {
   }
 
   start(): void {
-    this.run = this.live().catch((error: unknown) => {
-      // Nothing below throws in the ordinary run of things; the pod must still let go of what it holds.
+    this.run = this.live().catch(async (error: unknown) => {
+      // Nothing below throws in the ordinary run of things; the pod must still let go of what it holds, in order.
       this.deps.logger.error('pod worker failed', { pod: this.pod.metadata.name, error: String(error) });
       this.refused = { reason: 'SandboxError', message: 'the sandbox failed to run this pod; see its log' };
       this.requestStop(0);
-      return this.finish();
+      await Promise.allSettled([...this.init, ...this.main].map((keeper) => keeper.settled()));
+      await this.finish();
     });
     this.armDeadline();
   }
@@ -202,6 +176,11 @@ export class PodWorker {
     await this.finish();
   }
 
+  /** Asked anew each time: it changes while others are awaited. */
+  private isGone(): boolean {
+    return this.vanished.signal.aborted;
+  }
+
   private get halted(): boolean {
     return this.halt.signal.aborted;
   }
@@ -215,17 +194,11 @@ export class PodWorker {
       };
       return false;
     }
-    const grant = this.deps.devices.grant(this.pod);
-    if (grant.kind === 'Refused') {
-      const message =
-        'Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. ' +
-        `Requested: ${grant.requested}, Available: ${grant.available}, which is unexpected`;
-      this.refused = { reason: 'UnexpectedAdmissionError', message };
-      this.deps.link.warn(this.pod, 'UnexpectedAdmissionError', message);
+    this.refused = this.holdings.take();
+    if (this.refused !== undefined) {
+      this.deps.link.warn(this.pod, this.refused.reason, this.refused.message);
       return false;
     }
-    this.boards = grant.byContainer;
-    this.podIp = this.deps.addresses.take();
     this.announce();
     return true;
   }
@@ -272,56 +245,26 @@ export class PodWorker {
 
   /** Tries until the volumes are there or the pod is stopped. */
   private async prepareVolumes(): Promise<void> {
-    if (!this.deps.runtime.usesDisk) return;
     let reported = '';
     while (!this.halted) {
-      try {
-        this.folders = await this.writeVolumesOnce();
-        return;
-      } catch (error) {
-        const message = error instanceof MountProblem ? error.message : `MountVolume.SetUp failed: ${String(error)}`;
-        if (message !== reported) this.deps.link.warn(this.pod, 'FailedMount', message);
-        reported = message;
-        for (const keeper of this.main) keeper.setWaiting('ContainerCreating');
-        this.reporter.report();
-        await this.deps.clock.sleep(this.deps.timing.retryMs, this.halt.signal);
-      }
+      const missing = await this.holdings.writeVolumes(this.halt.signal);
+      if (missing === undefined) return;
+      if (missing !== reported) this.deps.link.warn(this.pod, 'FailedMount', missing);
+      reported = missing;
+      for (const keeper of this.main) keeper.setWaiting('ContainerCreating');
+      this.reporter.report();
+      await this.deps.clock.sleep(this.deps.timing.retryMs, this.halt.signal);
     }
   }
 
-  private async writeVolumesOnce(): Promise<VolumeFolders> {
-    const { link } = this.deps;
-    if ((this.pod.spec.volumes ?? []).length === 0) return new Map();
-    await link.whenConnected(this.halt.signal);
-    return writeVolumes({
-      pod: this.pod,
-      podDir: this.podDir,
-      diskDir: this.deps.diskDir,
-      config: await link.config(this.pod),
-      place: this.place,
-      allocatable: this.deps.allocatable,
-      serviceAccountToken: (audience, seconds) => link.serviceAccountToken(this.pod, audience, seconds),
-    });
-  }
-
   private keeperFor(spec: Container): ContainerKeeper {
-    const { clock, random, runtime, timing, link } = this.deps;
-    const log = (attempt: number): ContainerLog | undefined =>
-      runtime.usesDisk
-        ? new ContainerLog({
-            path: join(this.podDir, 'logs', spec.name, `${attempt}.log`),
-            nowMs: () => clock.nowMs(),
-          })
-        : undefined;
+    const { link } = this.deps;
     return new ContainerKeeper({
+      ...this.deps,
       pod: this.pod,
       spec,
-      clock,
-      random,
-      runtime,
-      timing,
-      plan: (signal) => this.planFor(spec, signal),
-      openLog: log,
+      plan: (signal) => this.holdings.planFor(spec, signal),
+      openLog: (attempt) => this.holdings.openLog(spec.name, attempt),
       changed: () => {
         this.announce();
         this.reporter.report();
@@ -335,43 +278,8 @@ export class PodWorker {
     });
   }
 
-  private async planFor(container: Container, signal: AbortSignal): Promise<LaunchPlan> {
-    const { link, names } = this.deps;
-    const namespace = this.pod.metadata.namespace ?? '';
-    const needsConfig =
-      container.envFrom !== undefined ||
-      container.env?.some(({ valueFrom }) => valueFrom?.secretKeyRef ?? valueFrom?.configMapKeyRef) === true;
-    if (needsConfig) await link.whenConnected(signal);
-    return planLaunch({
-      pod: this.pod,
-      container,
-      place: this.place,
-      config: needsConfig ? await link.config(this.pod) : { configMaps: new Map(), secrets: new Map() },
-      allocatable: this.deps.allocatable,
-      boards: this.boards.get(container.name) ?? [],
-      disk: this.deps.runtime.usesDisk
-        ? { podDir: this.podDir, memberDir: this.deps.diskDir, folders: this.folders }
-        : undefined,
-      path: this.deps.path,
-      resolveName: (text) => names.resolve(text, namespace, signal),
-    });
-  }
-
-  private get place(): { readonly nodeName: string; readonly hostIp: string; readonly podIp: string } {
-    return { nodeName: this.deps.nodeName, hostIp: this.deps.hostIp, podIp: this.podIp ?? '' };
-  }
-
   private announce(): void {
-    if (this.podIp === undefined || this.ended) return;
-    this.deps.names.put({
-      uid: uidOf(this.pod),
-      namespace: this.pod.metadata.namespace ?? '',
-      hostname: hostnameOf(this.pod),
-      subdomain: this.pod.spec.subdomain ?? '',
-      labels: this.pod.metadata.labels ?? {},
-      ready: this.main.every((keeper) => keeper.status.ready),
-      podIp: this.podIp,
-    });
+    this.holdings.announce(this.main.every((keeper) => keeper.status.ready));
   }
 
   private armDeadline(): void {
@@ -392,10 +300,7 @@ export class PodWorker {
     this.deadlineTimer?.cancel();
     if (this.stopping !== undefined) for (const keeper of [...this.init, ...this.main]) keeper.markLost();
     this.ended = true;
-    const uid = uidOf(this.pod);
-    this.deps.devices.release(uid);
-    this.deps.names.remove(this.pod.metadata.namespace ?? '', uid);
-    if (this.podIp !== undefined) this.deps.addresses.release(this.podIp);
+    this.holdings.release();
     this.reporter.report();
     await this.reporter.settled();
     this.leave();
@@ -417,10 +322,10 @@ export class PodWorker {
     const { link, clock, logger, timing } = this.deps;
     const { signal } = this.vanished;
     await this.reporter.settled();
-    while (!this.removed && !signal.aborted) {
+    while (!this.removed && !this.isGone()) {
       try {
         await link.whenConnected(signal);
-        if (signal.aborted) return;
+        if (this.isGone()) return;
         await link.removePod(this.pod);
         this.removed = true;
       } catch (error) {
@@ -432,7 +337,7 @@ export class PodWorker {
 
   private async removeFiles(): Promise<void> {
     try {
-      if (this.deps.runtime.usesDisk) await rm(this.podDir, { recursive: true, force: true, maxRetries: 3 });
+      await this.holdings.removeFiles();
     } catch (error) {
       // A process that left its group may still write there; the folder is looked at again when the sandbox stops.
       this.deps.logger.warn('pod folder not removed', { pod: this.pod.metadata.name, error: String(error) });
@@ -447,7 +352,7 @@ export class PodWorker {
       containers: this.main.map((keeper) => keeper.status),
       initContainers: this.init.map((keeper) => keeper.status),
       hostIp: this.deps.hostIp,
-      podIp: this.podIp,
+      podIp: this.holdings.podIp,
       startTime: newest.status?.startTime ?? this.startTime,
       now: formatTimestamp(this.deps.clock.nowMs()),
       ended: this.ended,

@@ -52,15 +52,20 @@ export class StatusReporter {
     this.closing.abort();
   }
 
+  /** Asked anew each time: it changes while others are awaited. */
+  private isClosed(): boolean {
+    return this.closing.signal.aborted;
+  }
+
   private async writeAll(): Promise<void> {
     const { link, clock, logger } = this.deps;
     // Changes that come together, such as the start of all containers, go in one write.
     await Promise.resolve();
-    while (this.dirty && !this.isGone && !this.closing.signal.aborted) {
+    while (this.dirty && !this.isGone && !this.isClosed()) {
       this.dirty = false;
       try {
         await link.whenConnected(this.closing.signal);
-        if (this.closing.signal.aborted) return;
+        if (this.isClosed()) return;
         const outcome = await link.writeStatus(this.deps.pod(), this.deps.build);
         if (outcome.kind === 'Gone') this.isGone = true;
         else this.deps.written(outcome.pod);

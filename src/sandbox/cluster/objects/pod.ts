@@ -236,9 +236,9 @@ export function isFinished(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
-/** Deletion was asked for; the pod still counts until its node says that it is gone. */
-export function isTerminating(pod: Pod): boolean {
-  return pod.metadata.deletionTimestamp !== undefined;
+/** Deletion was asked for; a pod still counts until its node says that it is gone. */
+export function isTerminating(object: KubeObject): boolean {
+  return object.metadata.deletionTimestamp !== undefined;
 }
 
 /** `namespace/name`. */

@@ -52,14 +52,17 @@ function matchesRequirement(requirement: SelectorRequirement, value: string | un
     case 'DoesNotExist':
       return value === undefined;
     case 'Gt':
-    case 'Lt': {
-      if (value === undefined || !isInteger(value) || !isInteger(values[0])) return false;
-      const difference = Number(value) - Number(values[0]);
-      return requirement.operator === 'Gt' ? difference > 0 : difference < 0;
-    }
+      return difference(value, values[0]) > 0;
+    case 'Lt':
+      return difference(value, values[0]) < 0;
     default:
       return false;
   }
+}
+
+/** NaN, which is neither above nor below 0, unless both are whole numbers. */
+function difference(value: string | undefined, bound: string | undefined): number {
+  return isInteger(value) && isInteger(bound) ? Number(value) - Number(bound) : NaN;
 }
 
 function isInteger(text: string | undefined): boolean {

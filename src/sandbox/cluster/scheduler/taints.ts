@@ -7,18 +7,16 @@ import type { Taint } from '../objects/node.ts';
 import type { Pod, Toleration } from '../objects/pod.ts';
 
 export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if ((toleration.effect ?? '') !== '' && toleration.effect !== taint.effect) return false;
-  const key = toleration.key ?? '';
-  if (key !== '' && key !== taint.key) return false;
-  switch (toleration.operator ?? 'Equal') {
-    case 'Exists':
-      return true;
-    case 'Equal':
-    case '':
-      return key !== '' && (toleration.value ?? '') === (taint.value ?? '');
-    default:
-      return false;
-  }
+  if (!isAnyOr(toleration.effect, taint.effect) || !isAnyOr(toleration.key, taint.key)) return false;
+  const { operator = '' } = toleration;
+  if (operator === 'Exists') return true;
+  const named = (toleration.key ?? '') !== '';
+  return (operator === 'Equal' || operator === '') && named && (toleration.value ?? '') === (taint.value ?? '');
+}
+
+/** Absent and empty stand for everything. */
+function isAnyOr(wanted: string | undefined, actual: string): boolean {
+  return wanted === undefined || wanted === '' || wanted === actual;
 }
 
 /** The first taint that keeps `pod` off; `PreferNoSchedule` never does. */
