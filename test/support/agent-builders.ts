@@ -92,25 +92,18 @@ export interface PodShape {
   readonly spec?: Record<string, unknown>;
 }
 
+/** `{ [name]: value }`, or nothing where the value is not given. */
+function given(name: string, value: unknown): Record<string, unknown> {
+  return value === undefined ? {} : { [name]: value };
+}
+
 /** A raw pod as an API server would give it. */
 export function aRawPod(name: string, shape: PodShape = {}): KubeObject {
-  const labels =
-    shape.run === undefined
-      ? { app: 'owner' }
-      : { 'lumbung.dev/guest': 'true', 'lumbung.dev/job-uid': shape.run[0], 'lumbung.dev/fence': String(shape.run[1]) };
   const requests = {
-    ...(shape.gpus === undefined ? {} : { 'nvidia.com/gpu': String(shape.gpus) }),
-    ...(shape.cpu === undefined ? {} : { cpu: shape.cpu }),
-    ...(shape.memory === undefined ? {} : { memory: shape.memory }),
+    ...given('nvidia.com/gpu', shape.gpus === undefined ? undefined : String(shape.gpus)),
+    ...given('cpu', shape.cpu),
+    ...given('memory', shape.memory),
   };
-  const conditions = [
-    ...(shape.unschedulable === true
-      ? [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/1 nodes are available' }]
-      : []),
-    ...(shape.preempted === true
-      ? [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', message: '' }]
-      : []),
-  ];
   return {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -118,22 +111,41 @@ export function aRawPod(name: string, shape: PodShape = {}): KubeObject {
       name,
       namespace: shape.namespace ?? 'owner-ns',
       uid: shape.uid ?? `uid-${name}`,
-      labels,
-      ...(shape.terminating === true ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
+      labels: podLabels(shape.run),
+      ...given('deletionTimestamp', shape.terminating === true ? '2026-01-01T00:00:00Z' : undefined),
     },
     spec: {
       containers: [{ name: 'main', image: 'x', resources: { requests } }],
-      ...(shape.node === undefined ? {} : { nodeName: shape.node }),
-      ...(shape.priority === undefined ? {} : { priority: shape.priority }),
-      ...(shape.gated === true ? { schedulingGates: [{ name: 'x.example/gate' }] } : {}),
+      ...given('nodeName', shape.node),
+      ...given('priority', shape.priority),
+      ...given('schedulingGates', shape.gated === true ? [{ name: 'x.example/gate' }] : undefined),
       ...shape.spec,
     },
-    status: {
-      phase: shape.phase ?? (shape.node === undefined ? 'Pending' : 'Running'),
-      conditions,
-      ...(shape.nominated === undefined ? {} : { nominatedNodeName: shape.nominated }),
-    },
+    status: podStatus(shape),
   } as KubeObject;
+}
+
+function podLabels(run: PodShape['run']): Record<string, string> {
+  if (run === undefined) return { app: 'owner' };
+  return { 'lumbung.dev/guest': 'true', 'lumbung.dev/job-uid': run[0], 'lumbung.dev/fence': String(run[1]) };
+}
+
+function podStatus(shape: PodShape): Record<string, unknown> {
+  const unschedulable = {
+    type: 'PodScheduled',
+    status: 'False',
+    reason: 'Unschedulable',
+    message: '0/1 nodes are available',
+  };
+  const preempted = { type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', message: '' };
+  return {
+    phase: shape.phase ?? (shape.node === undefined ? 'Pending' : 'Running'),
+    conditions: [
+      ...(shape.unschedulable === true ? [unschedulable] : []),
+      ...(shape.preempted === true ? [preempted] : []),
+    ],
+    ...given('nominatedNodeName', shape.nominated),
+  };
 }
 
 export interface NodeShape {
@@ -151,8 +163,6 @@ export interface NodeShape {
 
 /** A raw node with NVIDIA GPUs. */
 export function aRawNode(name: string, shape: NodeShape = {}): KubeObject {
-  const gpus = shape.gpus ?? 8;
-  const rest = { cpu: shape.cpu ?? '64', memory: shape.memory ?? '512Gi', pods: shape.pods ?? '110' };
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -167,14 +177,18 @@ export function aRawNode(name: string, shape: NodeShape = {}): KubeObject {
         ...shape.labels,
       },
     },
-    spec: {
-      ...(shape.cordoned === true ? { unschedulable: true } : {}),
-      ...(shape.taints === undefined ? {} : { taints: shape.taints }),
-    },
-    status: {
-      capacity: gpus === 0 ? rest : { ...rest, 'nvidia.com/gpu': String(gpus) },
-      allocatable: gpus === 0 ? rest : { ...rest, 'nvidia.com/gpu': String(shape.healthyGpus ?? gpus) },
-      conditions: [{ type: 'Ready', status: (shape.ready ?? true) ? 'True' : 'Unknown' }],
-    },
+    spec: { ...given('unschedulable', shape.cordoned), ...given('taints', shape.taints) },
+    status: nodeStatus(shape),
   } as KubeObject;
+}
+
+function nodeStatus({ gpus = 8, healthyGpus = gpus, ready = true, ...shape }: NodeShape): Record<string, unknown> {
+  const rest = { cpu: shape.cpu ?? '64', memory: shape.memory ?? '512Gi', pods: shape.pods ?? '110' };
+  const withGpus = (count: number): Record<string, string> =>
+    gpus === 0 ? rest : { ...rest, 'nvidia.com/gpu': String(count) };
+  return {
+    capacity: withGpus(gpus),
+    allocatable: withGpus(healthyGpus),
+    conditions: [{ type: 'Ready', status: ready ? 'True' : 'Unknown' }],
+  };
 }

@@ -27,18 +27,23 @@ export function draBoards(slices: Iterable<KubeObject>): readonly DraBoards[] {
   }
   const boards = new Map<string, DraBoards>();
   for (const spec of specs) {
-    const vendor = VENDOR_OF_DRIVER[String(spec['driver'])];
-    const node = spec['nodeName'];
-    if (vendor === undefined || typeof node !== 'string' || generationOf(spec) < (newest.get(poolKey(spec)) ?? 0))
-      continue;
-    for (const device of Array.isArray(spec['devices']) ? spec['devices'].map(objectOr) : []) {
-      const board = boardOf(device, vendor);
-      if (board === undefined) continue;
-      const key = JSON.stringify([node, board.gpuModel, board.gpuMemoryBytes]);
-      boards.set(key, { node, ...board, boards: (boards.get(key)?.boards ?? 0) + 1 });
+    if (generationOf(spec) < (newest.get(poolKey(spec)) ?? 0)) continue;
+    for (const board of boardsOfSlice(spec)) {
+      const key = JSON.stringify([board.node, board.gpuModel, board.gpuMemoryBytes]);
+      boards.set(key, { ...board, boards: (boards.get(key)?.boards ?? 0) + 1 });
     }
   }
   return [...boards.values()];
+}
+
+function boardsOfSlice(spec: Json): readonly DraBoards[] {
+  const { driver, nodeName: node, devices } = spec;
+  const vendor = typeof driver === 'string' ? VENDOR_OF_DRIVER[driver] : undefined;
+  if (vendor === undefined || typeof node !== 'string' || !Array.isArray(devices)) return [];
+  return devices.flatMap((device) => {
+    const board = boardOf(objectOr(device), vendor);
+    return board === undefined ? [] : [{ node, ...board, boards: 1 }];
+  });
 }
 
 function boardOf(device: Json, vendor: GpuVendor): Omit<DraBoards, 'node' | 'boards'> | undefined {

@@ -94,7 +94,7 @@ function amountsOf(value: unknown): Resources {
 function taintsOf(value: unknown): readonly Taint[] {
   if (!Array.isArray(value)) return [];
   return value.map(objectOr).map((taint) => ({
-    key: String(taint['key'] ?? ''),
+    key: typeof taint['key'] === 'string' ? taint['key'] : '',
     value: typeof taint['value'] === 'string' ? taint['value'] : '',
     // An effect that we do not know keeps guests away: that is the safe reading.
     effect: taint['effect'] === 'PreferNoSchedule' || taint['effect'] === 'NoExecute' ? taint['effect'] : 'NoSchedule',

@@ -73,31 +73,36 @@ function viewOf(raw: KubeObject): PodView {
   const { spec: specField, status: statusField } = raw as KubeObject & Json;
   const spec = objectOr(specField);
   const status = objectOr(statusField);
-  const facts = readPodSpec(spec);
   const node = textOf(spec['nodeName']);
-  const nominatedNode = textOf(status['nominatedNodeName']);
-  const conditions = Array.isArray(status['conditions']) ? status['conditions'].map(objectOr) : [];
   const run = runOf(raw.metadata.labels ?? {});
-  const finished = status['phase'] === 'Succeeded' || status['phase'] === 'Failed';
   return {
     ...(run === undefined ? {} : { run }),
     ...(node === undefined ? {} : { node }),
-    finished,
     terminating: raw.metadata.deletionTimestamp !== undefined,
-    requests: facts.ok ? facts.value.requests : NO_RESOURCES,
-    readable: facts.ok,
     priority: typeof spec['priority'] === 'number' ? spec['priority'] : 0,
     gated: Array.isArray(spec['schedulingGates']) && spec['schedulingGates'].length > 0,
+    ...wishesOf(spec, node !== undefined),
+    ...progressOf(status),
+  };
+}
+
+function wishesOf(spec: Json, bound: boolean): Pick<PodView, 'requests' | 'readable' | 'nodeTerms' | 'tolerations'> {
+  const facts = readPodSpec(spec);
+  if (!facts.ok) return { requests: NO_RESOURCES, readable: false, nodeTerms: [], tolerations: [] };
+  const { requests, nodeTerms, tolerations } = facts.value;
+  return { requests, readable: true, nodeTerms: bound ? [] : nodeTerms, tolerations: bound ? [] : tolerations };
+}
+
+function progressOf(status: Json): Pick<PodView, 'finished' | 'nominatedNode' | 'unschedulable' | 'preempted'> {
+  const nominatedNode = textOf(status['nominatedNodeName']);
+  const conditions = Array.isArray(status['conditions']) ? status['conditions'].map(objectOr) : [];
+  const has = (type: string, value: string, reason: string): boolean =>
+    conditions.some((one) => one['type'] === type && one['status'] === value && one['reason'] === reason);
+  return {
+    finished: status['phase'] === 'Succeeded' || status['phase'] === 'Failed',
     ...(nominatedNode === undefined ? {} : { nominatedNode }),
-    unschedulable: conditions.some(
-      (one) => one['type'] === 'PodScheduled' && one['status'] === 'False' && one['reason'] === 'Unschedulable',
-    ),
-    preempted: conditions.some(
-      (one) =>
-        one['type'] === 'DisruptionTarget' && one['status'] === 'True' && one['reason'] === 'PreemptionByScheduler',
-    ),
-    nodeTerms: facts.ok && node === undefined ? facts.value.nodeTerms : [],
-    tolerations: facts.ok && node === undefined ? facts.value.tolerations : [],
+    unschedulable: has('PodScheduled', 'False', 'Unschedulable'),
+    preempted: has('DisruptionTarget', 'True', 'PreemptionByScheduler'),
   };
 }
 

@@ -109,12 +109,13 @@ function jurisdictionQuestions(
       `the job allows ${wanted.join(', ')}, this cluster is in ${here ?? 'no stated jurisdiction'}`,
     );
   }
-  const taken = policy.dataJurisdictions;
-  if (taken.length > 0 && !wanted.some((one) => taken.includes(one))) {
-    const said = wanted.length === 0 ? 'states none' : `allows ${wanted.join(', ')}`;
-    return jurisdictionRefused(`the owner takes data of ${taken.join(', ')} only, the job ${said}`);
-  }
-  return ok(undefined);
+  return dataQuestion(policy.dataJurisdictions, wanted);
+}
+
+function dataQuestion(taken: readonly Jurisdiction[], wanted: readonly Jurisdiction[]): Result<void, PolicyRefusal> {
+  if (taken.length === 0 || wanted.some((one) => taken.includes(one))) return ok(undefined);
+  const said = wanted.length === 0 ? 'states none' : `allows ${wanted.join(', ')}`;
+  return jurisdictionRefused(`the owner takes data of ${taken.join(', ')} only, the job ${said}`);
 }
 
 function imageQuestions(policy: CompiledPolicy, images: readonly string[]): Result<void, PolicyRefusal> {

@@ -107,16 +107,18 @@ function tolerationJson(toleration: Toleration): Readonly<Record<string, string>
 
 function compileWindows(windows: readonly DailyWindow[] | undefined, problems: FieldProblem[]): Calendar {
   if (windows === undefined) return ALWAYS_OPEN;
-  let known = true;
-  windows.forEach((window, index) => {
-    if (isTimeZone(window.timeZone)) return;
-    known = false;
-    problems.push({
-      path: `spec.windows[${index}].timeZone`,
-      message: `must be an IANA time zone such as Asia/Jakarta, got ${JSON.stringify(window.timeZone)}`,
-    });
-  });
-  return known ? createCalendar(windows) : ALWAYS_OPEN;
+  const unknown = windows.flatMap(({ timeZone }, index) =>
+    isTimeZone(timeZone)
+      ? []
+      : [
+          {
+            path: `spec.windows[${index}].timeZone`,
+            message: `must be an IANA time zone such as Asia/Jakarta, got ${JSON.stringify(timeZone)}`,
+          },
+        ],
+  );
+  problems.push(...unknown);
+  return unknown.length === 0 ? createCalendar(windows) : ALWAYS_OPEN;
 }
 
 function compileReserve(reserve: LendingPolicySpec['reserve'], problems: FieldProblem[]): Resources {

@@ -13,17 +13,21 @@ import type { RunOrder, RunTerms } from '../../core/model/run.ts';
 import type { Clock, Timer } from '../../platform/clock/clock.ts';
 import type { KubeObject } from '../../platform/kube/object.ts';
 import type { Store } from '../../platform/kube/store.ts';
+import { onAbort } from '../../platform/lifecycle/abort-link.ts';
 import type { Runnable } from '../../platform/lifecycle/runnable.ts';
 import type { Logger } from '../../platform/log/logger.ts';
-import { err } from '../../std/result.ts';
+import { err, type Result } from '../../std/result.ts';
 import { admitGuest, judgeGuest, type GuestFacts, type PolicyState } from './admission.ts';
 import type { CalendarView } from './calendar.ts';
 import { compilePolicy, type CompiledPolicy } from './compile-policy.ts';
-import type { LendingReader } from './lending-reader.ts';
+import type { GuestRules, LendingReader, PolicyRefusal } from './lending-reader.ts';
 import { templateImages } from './template-images.ts';
 
 const RECHECK_MS = 60_000;
 const CLOSED_VIEW: CalendarView = { open: false, edges: [] };
+const NOT_READ = 'the LendingPolicy has not been read yet';
+/** States in which the windows mean something. */
+const READABLE: ReadonlySet<PolicyState['kind']> = new Set(['Paused', 'OutsideWindow', 'Lending']);
 
 export interface LendingPolicyReaderDeps {
   readonly policies: Store<KubeObject>;
@@ -44,74 +48,89 @@ export interface LendingPolicyReader extends LendingReader, Runnable {
 }
 
 export function createLendingPolicyReader(deps: LendingPolicyReaderDeps): LendingPolicyReader {
-  const { policies, clock, logger, certifiedJurisdiction } = deps;
-  const handlers = new Set<() => void>();
-  let seen: KubeObject | undefined;
-  let latest: { readonly problems: string } | { readonly policy: CompiledPolicy } | undefined;
-  let lastValid: CompiledPolicy | undefined;
-  let state: PolicyState = { kind: 'Absent', message: 'the LendingPolicy has not been read yet' };
-  let view: CalendarView = CLOSED_VIEW;
-  let timer: Timer | undefined;
-  let unsubscribe: (() => void) | undefined;
+  return new WatchedPolicy(deps);
+}
 
-  function recompile(raw: KubeObject | undefined): void {
-    const unchanged = raw === seen || (raw !== undefined && seen !== undefined && sameSpec(raw, seen));
-    seen = raw;
-    if (unchanged) return;
-    if (raw === undefined) {
-      latest = undefined;
-      lastValid = undefined;
-      return;
-    }
-    const compiled = compilePolicy(raw);
-    if (compiled.ok) {
-      latest = { policy: compiled.value };
-      lastValid = compiled.value;
-      return;
-    }
-    const problems = compiled.error.map(({ path, message }) => `${path}: ${message}`).join('; ');
-    latest = { problems };
-    logger.warn('the LendingPolicy is invalid; nothing new is lent', { problems });
+type Latest =
+  | { readonly kind: 'problems'; readonly problems: string }
+  | { readonly kind: 'policy'; readonly policy: CompiledPolicy };
+
+class WatchedPolicy implements LendingPolicyReader {
+  readonly name = 'lending-policy-reader';
+  private readonly deps: LendingPolicyReaderDeps;
+  private readonly handlers = new Set<() => void>();
+  private seen: KubeObject | undefined;
+  private latest: Latest | undefined;
+  private lastValid: CompiledPolicy | undefined;
+  private current: PolicyState = { kind: 'Absent', message: NOT_READ };
+  private view: CalendarView = CLOSED_VIEW;
+  private timer: Timer | undefined;
+  private readonly unsubscribes: (() => void)[] = [];
+
+  constructor(deps: LendingPolicyReaderDeps) {
+    this.deps = deps;
   }
 
-  /** Reads everything anew; returns whether something that others rely on changed. */
-  function refresh(): boolean {
-    recompile(policies.get(undefined, LENDING_POLICY_NAME));
-    const [nextState, nextView] = stateNow();
-    const changed =
-      nextState.kind !== state.kind ||
-      policyOf(nextState) !== policyOf(state) ||
-      messageOf(nextState) !== messageOf(state) ||
-      !sameView(nextView, view);
-    state = nextState;
-    view = nextView;
-    return changed;
+  get synced(): boolean {
+    return this.deps.policies.synced;
   }
 
-  function stateNow(): [PolicyState, CalendarView] {
-    const kept = lastValid === undefined ? {} : { policy: lastValid };
-    if (!policies.synced) return [{ kind: 'Absent', message: 'the LendingPolicy has not been read yet' }, CLOSED_VIEW];
-    if (!deps.readable())
-      return [{ kind: 'Unreadable', message: 'the LendingPolicy cannot be read now', ...kept }, CLOSED_VIEW];
-    if (latest === undefined)
-      return [{ kind: 'Absent', message: `there is no LendingPolicy named ${LENDING_POLICY_NAME}` }, CLOSED_VIEW];
-    if ('problems' in latest)
-      return [{ kind: 'Invalid', message: `the LendingPolicy is invalid: ${latest.problems}`, ...kept }, CLOSED_VIEW];
-    const { policy } = latest;
-    const calendarNow = policy.calendar.at(clock.nowMs());
-    if (policy.paused) return [{ kind: 'Paused', policy }, calendarNow];
-    if (calendarNow.open) return [{ kind: 'Lending', policy }, calendarNow];
-    const opensAtMs = calendarNow.edges.find((edge) => edge.kind === 'opens')?.atMs;
-    return [{ kind: 'OutsideWindow', policy, ...(opensAtMs === undefined ? {} : { opensAtMs }) }, calendarNow];
+  start(signal: AbortSignal): Promise<void> {
+    const look = (): void => {
+      this.look();
+    };
+    this.unsubscribes.push(
+      this.deps.policies.subscribe(look),
+      onAbort(signal, () => void this.stop()),
+    );
+    look();
+    return Promise.resolve();
   }
 
-  function look(): void {
-    timer?.cancel();
-    const changed = refresh();
-    const untilEdgeMs = (view.validUntilMs ?? Number.POSITIVE_INFINITY) - clock.nowMs();
-    timer = clock.after(Math.max(1, Math.min(untilEdgeMs, RECHECK_MS)), look);
+  stop(): Promise<void> {
+    this.timer?.cancel();
+    for (const unsubscribe of this.unsubscribes.splice(0)) unsubscribe();
+    return Promise.resolve();
+  }
+
+  state(): PolicyState {
+    return this.current;
+  }
+
+  calendar(): CalendarView {
+    return this.view;
+  }
+
+  guestRules(): GuestRules | undefined {
+    const { kind } = this.current;
+    return kind === 'Absent' || kind === 'Invalid' ? undefined : policyOf(this.current)?.guestRules;
+  }
+
+  admits(order: RunOrder): Result<void, PolicyRefusal> {
+    const facts = factsOf(order, templateImages(order.template));
+    return admitGuest(this.current, facts, this.deps.certifiedJurisdiction());
+  }
+
+  mustEnd(run: RunTerms, images: readonly string[]): ReturnType<LendingReader['mustEnd']> {
+    const verdict = judgeGuest(this.current, factsOf(run, images), this.deps.certifiedJurisdiction());
+    return verdict.ok ? verdict : err({ ...verdict.error, graceMs: policyOf(this.current)?.reclaimGraceMs ?? 0 });
+  }
+
+  subscribe(handler: () => void): () => void {
+    this.handlers.add(handler);
+    return () => this.handlers.delete(handler);
+  }
+
+  private look(): void {
+    const { clock, logger } = this.deps;
+    this.timer?.cancel();
+    const changed = this.refresh();
+    const untilEdgeMs = (this.view.validUntilMs ?? Number.POSITIVE_INFINITY) - clock.nowMs();
+    this.timer = clock.after(Math.max(1, Math.min(untilEdgeMs, RECHECK_MS)), () => {
+      this.look();
+    });
     if (!changed) return;
-    for (const handler of handlers) {
+    for (const handler of this.handlers) {
       try {
         handler();
       } catch (error) {
@@ -120,38 +139,55 @@ export function createLendingPolicyReader(deps: LendingPolicyReaderDeps): Lendin
     }
   }
 
-  return {
-    name: 'lending-policy-reader',
-    get synced() {
-      return policies.synced;
-    },
-    start: (signal) => {
-      unsubscribe = policies.subscribe(look);
-      look();
-      signal.addEventListener('abort', stop, { once: true });
-      return Promise.resolve();
-    },
-    stop: () => {
-      stop();
-      return Promise.resolve();
-    },
-    state: () => state,
-    calendar: () => view,
-    guestRules: () => (state.kind === 'Absent' || state.kind === 'Invalid' ? undefined : policyOf(state)?.guestRules),
-    admits: (order) => admitGuest(state, factsOf(order, templateImages(order.template)), certifiedJurisdiction()),
-    mustEnd: (run, images) => {
-      const verdict = judgeGuest(state, factsOf(run, images), certifiedJurisdiction());
-      return verdict.ok ? verdict : err({ ...verdict.error, graceMs: policyOf(state)?.reclaimGraceMs ?? 0 });
-    },
-    subscribe: (handler) => {
-      handlers.add(handler);
-      return () => handlers.delete(handler);
-    },
-  };
+  /** Reads everything anew; returns whether something that others rely on changed. */
+  private refresh(): boolean {
+    this.recompile(this.deps.policies.get(undefined, LENDING_POLICY_NAME));
+    const before = { state: this.current, view: this.view };
+    this.current = this.stateNow();
+    const policy = 'policy' in this.current ? this.current.policy : undefined;
+    this.view = READABLE.has(this.current.kind)
+      ? (policy?.calendar.at(this.deps.clock.nowMs()) ?? CLOSED_VIEW)
+      : CLOSED_VIEW;
+    return !sameState(before.state, this.current) || !sameView(before.view, this.view);
+  }
 
-  function stop(): void {
-    timer?.cancel();
-    unsubscribe?.();
+  private recompile(raw: KubeObject | undefined): void {
+    const { seen } = this;
+    const unchanged = raw === seen || (raw !== undefined && seen !== undefined && sameSpec(raw, seen));
+    this.seen = raw;
+    if (unchanged) return;
+    if (raw === undefined) {
+      this.latest = undefined;
+      this.lastValid = undefined;
+      return;
+    }
+    const compiled = compilePolicy(raw);
+    if (compiled.ok) {
+      this.latest = { kind: 'policy', policy: compiled.value };
+      this.lastValid = compiled.value;
+      return;
+    }
+    const problems = compiled.error.map(({ path, message }) => `${path}: ${message}`).join('; ');
+    this.latest = { kind: 'problems', problems };
+    this.deps.logger.warn('the LendingPolicy is invalid; nothing new is lent', { problems });
+  }
+
+  private stateNow(): PolicyState {
+    const { latest, lastValid } = this;
+    const kept = lastValid === undefined ? {} : { policy: lastValid };
+    if (!this.deps.policies.synced) return { kind: 'Absent', message: NOT_READ };
+    if (!this.deps.readable()) return { kind: 'Unreadable', message: 'the LendingPolicy cannot be read now', ...kept };
+    if (latest === undefined)
+      return { kind: 'Absent', message: `there is no LendingPolicy named ${LENDING_POLICY_NAME}` };
+    if (latest.kind === 'problems') {
+      return { kind: 'Invalid', message: `the LendingPolicy is invalid: ${latest.problems}`, ...kept };
+    }
+    const { policy } = latest;
+    if (policy.paused) return { kind: 'Paused', policy };
+    const { open, edges } = policy.calendar.at(this.deps.clock.nowMs());
+    if (open) return { kind: 'Lending', policy };
+    const opensAtMs = edges.find((edge) => edge.kind === 'opens')?.atMs;
+    return { kind: 'OutsideWindow', policy, ...(opensAtMs === undefined ? {} : { opensAtMs }) };
   }
 }
 
@@ -160,8 +196,9 @@ export function policyOf(state: PolicyState): CompiledPolicy | undefined {
   return state.kind === 'Absent' ? undefined : state.policy;
 }
 
-function messageOf(state: PolicyState): string {
-  return 'message' in state ? state.message : '';
+function sameState(a: PolicyState, b: PolicyState): boolean {
+  const message = (state: PolicyState): string => ('message' in state ? state.message : '');
+  return a.kind === b.kind && policyOf(a) === policyOf(b) && message(a) === message(b);
 }
 
 /** Our own status writes come back as updates; only a new generation can carry a new spec. */

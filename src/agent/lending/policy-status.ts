@@ -171,33 +171,38 @@ class PolicyStatusWriter implements Runnable {
     const { policies, clock, mayAct } = this.deps;
     const policy = policies.get(undefined, LENDING_POLICY_NAME);
     if (policy === undefined || this.writing !== undefined || !mayAct()) return;
-    if (policy.metadata.resourceVersion !== undefined && policy.metadata.resourceVersion === this.replacedVersion)
-      return;
-    if (clock.monotonicMs() < this.notBeforeMs) {
-      this.lookWithin(this.notBeforeMs - clock.monotonicMs());
-      return;
-    }
+    const { resourceVersion } = policy.metadata;
+    if (resourceVersion !== undefined && resourceVersion === this.replacedVersion) return;
     const current = (policy as KubeObject & { readonly status?: LendingPolicyStatus }).status;
-    const wanted = policyStatus(current, {
-      state: this.deps.state(),
-      gpus: this.deps.gpus(),
-      blocked: this.deps.blocked(),
-      generation: policy.metadata.generation ?? 0,
-      now: formatTimestamp(clock.nowMs()),
-    });
-    if (!differsInWords(current, wanted)) {
-      if (current?.offeredGpus === wanted.offeredGpus && current?.lentGpus === wanted.lentGpus) return;
-      const waitMs = this.lastWriteMs + NUMBERS_EVERY_MS - clock.monotonicMs();
-      if (waitMs > 0) {
-        this.lookWithin(waitMs);
-        return;
-      }
+    const wanted = this.wantedStatus(policy, current);
+    const dueMs = this.writeDueMs(current, wanted);
+    if (dueMs === undefined) return;
+    if (dueMs > clock.monotonicMs()) {
+      this.lookWithin(dueMs - clock.monotonicMs());
+      return;
     }
     this.writing = this.write(policy, wanted).finally(() => {
       this.writing = undefined;
       // What changed meanwhile was not looked at; a look that finds nothing new costs nothing.
       this.lookWithin(SETTLE_MS);
     });
+  }
+
+  private wantedStatus(policy: KubeObject, current: LendingPolicyStatus | undefined): LendingPolicyStatus {
+    return policyStatus(current, {
+      state: this.deps.state(),
+      gpus: this.deps.gpus(),
+      blocked: this.deps.blocked(),
+      generation: policy.metadata.generation ?? 0,
+      now: formatTimestamp(this.deps.clock.nowMs()),
+    });
+  }
+
+  /** From when the status may be written, monotonic; undefined when there is nothing to write. */
+  private writeDueMs(current: LendingPolicyStatus | undefined, wanted: LendingPolicyStatus): number | undefined {
+    if (differsInWords(current, wanted)) return this.notBeforeMs;
+    if (current?.offeredGpus === wanted.offeredGpus && current?.lentGpus === wanted.lentGpus) return undefined;
+    return Math.max(this.notBeforeMs, this.lastWriteMs + NUMBERS_EVERY_MS);
   }
 
   private async write(policy: KubeObject, status: LendingPolicyStatus): Promise<void> {

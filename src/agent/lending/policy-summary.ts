@@ -11,15 +11,20 @@ const LONGEST_MESSAGE = 1024;
 
 export function summarisePolicy(state: PolicyState): PolicySummary {
   const policy = policyOf(state);
-  return {
-    state: state.kind === 'Unreadable' ? 'Absent' : state.kind,
+  const where = {
+    state: state.kind === 'Unreadable' ? ('Absent' as const) : state.kind,
     message: policyMessage(state).slice(0, LONGEST_MESSAGE),
-    ...(policy?.jurisdiction === undefined ? {} : { jurisdiction: policy.jurisdiction }),
-    dataJurisdictions: policy?.dataJurisdictions ?? [],
-    ...(policy?.tenants === undefined ? {} : { tenants: policy.tenants }),
-    ...(policy?.imagePatterns === undefined ? {} : { imagePatterns: policy.imagePatterns }),
-    requireDigest: policy?.requireDigest ?? false,
-    logsAllowed: policy?.guestRules.logsAllowed ?? false,
+  };
+  if (policy === undefined) return { ...where, dataJurisdictions: [], requireDigest: false, logsAllowed: false };
+  const { jurisdiction, tenants, imagePatterns, dataJurisdictions, requireDigest, guestRules } = policy;
+  return {
+    ...where,
+    ...(jurisdiction === undefined ? {} : { jurisdiction }),
+    dataJurisdictions,
+    ...(tenants === undefined ? {} : { tenants }),
+    ...(imagePatterns === undefined ? {} : { imagePatterns }),
+    requireDigest,
+    logsAllowed: guestRules.logsAllowed,
   };
 }
 

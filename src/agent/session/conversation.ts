@@ -161,19 +161,24 @@ class Conversation {
   }
 
   private take(message: HubMessage): void {
-    if (this.pump === undefined && message.kind !== 'welcome' && message.kind !== 'goodbye') {
+    if (message.kind === 'goodbye') {
+      this.finish(message);
+    } else if (message.kind === 'welcome') {
+      this.takeWelcome(message.welcome);
+    } else if (this.pump === undefined) {
       this.finish({ kind: 'protocol', message: `${message.kind} came before the welcome` });
-      return;
+    } else {
+      this.takeWelcomed(message, this.pump);
     }
+  }
+
+  private takeWelcomed(message: Exclude<HubMessage, { kind: 'goodbye' | 'welcome' }>, pump: ReportPump): void {
     switch (message.kind) {
-      case 'welcome':
-        this.takeWelcome(message.welcome);
-        return;
       case 'desired':
         this.takeDesired(message);
         return;
       case 'reportAck': {
-        const sentAt = this.pump?.answered(message);
+        const sentAt = pump.answered(message);
         if (sentAt !== undefined) this.deps.onLease(sentAt);
         return;
       }
@@ -185,9 +190,6 @@ class Conversation {
         return;
       case 'trustUpdate':
         this.deps.onTrustBundle(message.trustBundle);
-        return;
-      case 'goodbye':
-        this.finish(message);
         return;
       default:
         assertNever(message, 'hub message');

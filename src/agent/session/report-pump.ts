@@ -54,7 +54,7 @@ interface Outstanding {
 
 export class ReportPump {
   private readonly deps: ReportPumpDeps;
-  private outstanding: Outstanding[] = [];
+  private readonly outstanding: Outstanding[] = [];
   private sequence = 0;
   private lastWholeHash: string | undefined;
   private acknowledgedHash: string | undefined;

@@ -2,6 +2,7 @@
  * What is, as metrics: filled from the agent's state at each scrape, so that nothing is counted twice and the series of
  * what is gone vanish with it. A standby pod of the agent shows its GPUs too, but no runs.
  */
+import type { GpuCounts } from '../../core/model/member.ts';
 import type { RunPhase } from '../../core/model/run.ts';
 import type { Clock, ClockReading } from '../../platform/clock/clock.ts';
 import type { MetricsRegistry } from '../../platform/metrics/registry.ts';
@@ -49,22 +50,29 @@ function fillGpus({ families, inventory, keeper }: StateGaugesDeps): void {
   families.nodesNotLent.reset();
   // Half a list would look like lost GPUs.
   if (!inventory.synced) return;
-  const sums = new Map<
-    string,
-    { readonly vendor: string; readonly gpu_model: string; readonly byState: Map<string, number> }
-  >();
-  for (const counts of inventory.report(keeper()?.bookings() ?? []).gpus) {
-    const model = { vendor: counts.vendor, gpu_model: counts.gpuModel };
-    const key = `${model.vendor}/${model.gpu_model}`;
-    const sum = sums.get(key) ?? { ...model, byState: new Map<string, number>() };
-    sums.set(key, sum);
-    for (const state of [...GPU_STATES, 'offered'] as const) {
-      sum.byState.set(state, (sum.byState.get(state) ?? 0) + counts[state]);
-    }
-  }
-  for (const { byState, ...model } of sums.values()) {
-    for (const state of GPU_STATES) families.gpus.set({ ...model, state }, byState.get(state) ?? 0);
-    families.offeredGpus.set(model, byState.get('offered') ?? 0);
+  for (const { model, counts } of byModel(inventory.report(keeper()?.bookings() ?? []).gpus)) {
+    const sumOf = (state: (typeof GPU_STATES)[number] | 'offered'): number =>
+      counts.reduce((sum, one) => sum + one[state], 0);
+    for (const state of GPU_STATES) families.gpus.set({ ...model, state }, sumOf(state));
+    families.offeredGpus.set(model, sumOf('offered'));
   }
   for (const [reason, nodes] of inventory.notLent()) families.nodesNotLent.set({ reason }, nodes);
+}
+
+interface ModelCounts {
+  readonly model: { readonly vendor: string; readonly gpu_model: string };
+  readonly counts: GpuCounts[];
+}
+
+/** Memory sizes of one model are one series. */
+function byModel(all: readonly GpuCounts[]): Iterable<ModelCounts> {
+  const models = new Map<string, ModelCounts>();
+  for (const counts of all) {
+    const key = `${counts.vendor}/${counts.gpuModel}`;
+    const known = models.get(key);
+    if (known === undefined) {
+      models.set(key, { model: { vendor: counts.vendor, gpu_model: counts.gpuModel }, counts: [counts] });
+    } else known.counts.push(counts);
+  }
+  return models.values();
 }

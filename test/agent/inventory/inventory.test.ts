@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { textWith } from '../../support/matchers.ts';
 import { createInventory } from '../../../src/agent/inventory/inventory.ts';
 import type { Booking } from '../../../src/agent/inventory/inventory-reader.ts';
 import { slimNode, type SlimNode } from '../../../src/agent/inventory/slim-node.ts';
@@ -41,7 +42,9 @@ async function aCluster(policy: Record<string, unknown> | undefined, nodes: read
   );
   if (policy !== undefined) stores.policies.put(aPolicy(policy));
   for (const [name, shape] of nodes) stores.nodes.put(slimNode(aRawNode(name, shape)));
-  const pod = (name: string, shape: PodShape): void => stores.pods.put(slimPod(aRawPod(name, shape)));
+  const pod = (name: string, shape: PodShape): void => {
+    stores.pods.put(slimPod(aRawPod(name, shape)));
+  };
   const free = (bookings: readonly Booking[] = []): Record<string, number | undefined> =>
     Object.fromEntries(inventory.report(bookings).offers.map((offer) => [offer.node, offer.free[GPU]]));
   return { clock, stores, lending, inventory, world, pod, free };
@@ -202,7 +205,7 @@ describe('the inventory', () => {
     stores.policies.put(aPolicy({ paused: true }));
     expect(inventory.refit(order, perWorker, [])).toMatchObject({
       ok: false,
-      error: { message: expect.stringContaining('paused') },
+      error: { message: textWith('paused') },
     });
   });
 

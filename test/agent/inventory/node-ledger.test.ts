@@ -28,7 +28,7 @@ describe('the node ledger', () => {
         steps.forEach(([name, next], i) => {
           const old = present.get(name);
           if (next !== undefined) {
-            const slim = pod(name, next as PodShape);
+            const slim = pod(name, next);
             present.set(name, slim);
             ledger.note(slim, i);
           } else if (old !== undefined) {

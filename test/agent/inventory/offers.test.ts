@@ -5,7 +5,6 @@ import type { NodeState } from '../../../src/agent/inventory/node-state.ts';
 import { notLentReason } from '../../../src/agent/inventory/node-state.ts';
 import { capGpus, exposedLabels, lendableView, lentOn, offersOf } from '../../../src/agent/inventory/offers.ts';
 import { slimNode } from '../../../src/agent/inventory/slim-node.ts';
-import type { CompiledPolicy } from '../../../src/agent/lending/compile-policy.ts';
 import type { Resources } from '../../../src/core/model/resources.ts';
 import { aRawNode, type NodeShape } from '../../support/agent-builders.ts';
 
@@ -105,7 +104,7 @@ describe('offers', () => {
       {},
     ],
   ] as const)('hold %s', (_what, states, limits, want) => {
-    expect(offeredBy(states, { ...open, ...limits } as Limits)).toEqual(want);
+    expect(offeredBy(states, { ...open, ...limits })).toEqual(want);
   });
 
   it('keep the reserve of CPU and memory on each node', () => {
@@ -182,7 +181,7 @@ describe('offers', () => {
         const policy: Limits = {
           ...open,
           reserveGpus,
-          ...(cap === undefined ? {} : { cap: cap as CompiledPolicy['cap'] & object }),
+          ...(cap === undefined ? {} : { cap: cap }),
         };
         const offered = offeredBy(states, policy);
         let sum = 0;

@@ -75,7 +75,7 @@ describe('the calendar', () => {
       false,
       undefined,
     ],
-  ] as const)('knows where it is %s', (_what, windows, now, open, until) => {
+  ] as const)('knows where it is %s', (...[, windows, now, open, until]) => {
     const view = createCalendar(windows).at(at(now));
     expect(view.open).toBe(open);
     expect(view.availableUntilMs).toBe(until === undefined ? undefined : at(until));
@@ -120,7 +120,9 @@ describe('the calendar', () => {
             const view = reused.at(now);
             expect(view).toEqual(createCalendar(windows).at(now));
             const kinds = view.edges.map((edge) => edge.kind);
-            kinds.forEach((kind, i) => expect(kind).toBe((i % 2 === 0) === view.open ? 'closes' : 'opens'));
+            kinds.forEach((kind, i) => {
+              expect(kind).toBe((i % 2 === 0) === view.open ? 'closes' : 'opens');
+            });
             // What the first edge announces is what holds right after it.
             const edge = view.edges[0];
             if (edge !== undefined) expect(reused.at(edge.atMs).open).toBe(edge.kind === 'opens');

@@ -79,7 +79,7 @@ describe('tightened limits', () => {
       { cap: { gpus: 4 }, reserve: { gpus: 4 } },
       ['x:Cap'],
     ],
-  ] as const)('end %s', (_what, nodes, guests, spec, want) => {
+  ] as const)('end %s', (...[, nodes, guests, spec, want]) => {
     expect(ends(nodes, guests, spec)).toEqual(want);
   });
 

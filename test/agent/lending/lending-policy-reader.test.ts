@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { textWith } from '../../support/matchers.ts';
 import {
   createLendingPolicyReader,
   type LendingPolicyReader,
@@ -39,10 +40,10 @@ describe('the reader of the LendingPolicy', () => {
   it('lends nothing before it has read, without a policy, and with one of another name', async () => {
     const { reader, policies } = await aReader({ synced: false });
     expect(reader.synced).toBe(false);
-    expect(reader.state()).toMatchObject({ kind: 'Absent', message: expect.stringContaining('not been read') });
+    expect(reader.state()).toMatchObject({ kind: 'Absent', message: textWith('not been read') });
     policies.markSynced();
     policies.put(aPolicy({}, { name: 'other', uid: 'x' }));
-    expect(reader.state()).toMatchObject({ kind: 'Absent', message: expect.stringContaining('no LendingPolicy') });
+    expect(reader.state()).toMatchObject({ kind: 'Absent', message: textWith('no LendingPolicy') });
     expect(reader.guestRules()).toBeUndefined();
     expect(reader.admits(anOrder()).ok).toBe(false);
   });
@@ -62,7 +63,7 @@ describe('the reader of the LendingPolicy', () => {
     const { reader, policies } = await aReader();
     policies.put(aPolicy({ tenants: ['team-a'] }, { generation: 1 }));
     policies.put(aPolicy({ reclaimGrace: 'soon' }, { generation: 2 }));
-    expect(reader.state()).toMatchObject({ kind: 'Invalid', message: expect.stringContaining('spec.reclaimGrace') });
+    expect(reader.state()).toMatchObject({ kind: 'Invalid', message: textWith('spec.reclaimGrace') });
     expect(reader.admits(anOrder()).ok).toBe(false);
     expect(reader.mustEnd(anOrder({ tenant: 'team-b' }), []).ok).toBe(true);
     expect(reader.guestRules()).toBeUndefined();

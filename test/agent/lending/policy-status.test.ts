@@ -65,7 +65,7 @@ async function aWriter() {
           metadata: { ...old.metadata, resourceVersion: String(Number(old.metadata.resourceVersion) + 1) },
           status: body.status,
         };
-        policies.put(next as KubeObject);
+        policies.put(next);
         return Promise.resolve(next as never);
       },
     },
@@ -97,7 +97,7 @@ describe('the status of the LendingPolicy', () => {
     [{ kind: 'Paused' }, 'True', 'PolicyValid', 'False', 'Paused'],
     [{ kind: 'OutsideWindow' }, 'True', 'PolicyValid', 'False', 'OutsideWindow'],
     [lending(), 'True', 'PolicyValid', 'True', 'Lending'],
-  ])('says of %o', (state, valid, validReason, lends, lendsReason) => {
+  ])('says of %o', (...[state, valid, validReason, lends, lendsReason]) => {
     const status = policyStatus(undefined, {
       state: state as PolicyState,
       gpus: [counts(2, 0)],

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { textWith } from '../../support/matchers.ts';
 import { createInventory } from '../../../src/agent/inventory/inventory.ts';
 import { slimNode, type SlimNode } from '../../../src/agent/inventory/slim-node.ts';
 import { slimPod, type SlimPod } from '../../../src/agent/inventory/slim-pod.ts';
@@ -49,7 +50,7 @@ async function aMember(nodes: readonly (readonly [string, NodeShape])[]) {
     () => inventory.stop(),
   );
   for (const [name, shape] of nodes) stores.nodes.put(slimNode(aRawNode(name, shape)));
-  const pod = (name: string, shape: PodShape): void => stores.pods.put(slimPod(aRawPod(name, shape)));
+  const pod = (name: string, shape: PodShape): void => { stores.pods.put(slimPod(aRawPod(name, shape))); };
   /** A gang with one worker per listed node, already running. */
   const guests: LiveGuest[] = [];
   const guest = (uid: string, on: readonly string[], gpus: number, more: Partial<LiveGuest> = {}): void => {
@@ -195,7 +196,7 @@ describe('the reclaimer', () => {
     clock.advance(100);
     expect(ended()).toEqual(['g']);
     expect(keeper.ended[0]?.message).toContain('owner-ns/high');
-    expect(reclaimer.blocked()).toMatchObject([{ name: 'low', reason: expect.stringContaining('higher priority') }]);
+    expect(reclaimer.blocked()).toMatchObject([{ name: 'low', reason: textWith('higher priority') }]);
   });
 
   it('measures from the first ending until the pod has a node', async () => {

@@ -55,7 +55,7 @@ describe('what the end of a session means', () => {
     ['a hub that asks for too much patience', goodbye('NotAccepted', 9_000_000), facts, { delayMs: 300_000 }],
     ['an old leader', { kind: 'lowerTerm', term: 1, seen: 2 }, facts, { delayMs: 375, otherAddress: true }],
   ] as const)('after %s', (_what, end, given, want) => {
-    expect(nextStep(end as SessionEnd, given, half)).toMatchObject({ kind: 'again', ...want });
+    expect(nextStep(end, given, half)).toMatchObject({ kind: 'again', ...want });
   });
 
   it.each([
@@ -82,9 +82,9 @@ describe('what the end of a session means', () => {
         fc.nat(1000),
         fc.boolean(),
         fc.double({ min: 0, max: 0.999, noNaN: true }),
-        (reason, retryAfterMs, failures, welcomed, next) => {
+        (...[reason, retryAfterMs, failures, welcomed, next]) => {
           const step = nextStep(
-            goodbye(reason as 'NotLeader', retryAfterMs),
+            goodbye(reason, retryAfterMs),
             { failures, welcomed, addresses: 2 },
             { next: () => next },
           );

@@ -95,14 +95,14 @@ describe('the report pump', () => {
 
   it('goes on after a report that could not be made', () => {
     const { pump, clock, sent, inventory } = aPump();
-    const { report } = inventory;
+    const report = inventory.report([]);
     inventory.report = () => {
       throw new Error('a bug');
     };
     pump.start();
     clock.advance(100);
     expect(sent).toHaveLength(0);
-    inventory.report = report;
+    inventory.report = () => report;
     clock.advance(5000);
     expect(sent).toHaveLength(1);
   });
