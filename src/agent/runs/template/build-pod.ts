@@ -153,7 +153,11 @@ function defaultLimits(gpus: number): readonly (readonly [name: string, quantity
 function podSecurity(given: unknown, rules: GuestRules): Json {
   const context = objectOf(given);
   const restricted = rules.podSecurity === 'restricted' ? { runAsNonRoot: true } : {};
-  return { ...restricted, seccompProfile: { type: 'RuntimeDefault' }, ...context };
+  return { ...restricted, ...context, seccompProfile: seccompOf(context['seccompProfile']) };
+}
+
+function seccompOf(given: unknown): Json {
+  return { type: 'RuntimeDefault', ...objectOf(given) };
 }
 
 /** A container that the owner lets be privileged cannot also be kept from gaining privileges: the API server refuses it. */
@@ -162,10 +166,11 @@ function containerSecurity(given: unknown, rules: GuestRules): Json {
   const privileged = context['privileged'] === true;
   const escalation = privileged ? {} : { allowPrivilegeEscalation: false };
   const dropped = rules.podSecurity === 'restricted' && !privileged ? { drop: ['ALL'] } : {};
-  const capabilities = { ...dropped, ...objectOf(context['capabilities']) };
+  const capabilities = { ...objectOf(context['capabilities']), ...dropped };
   return {
     ...escalation,
     ...context,
+    ...(context['seccompProfile'] === undefined ? {} : { seccompProfile: seccompOf(context['seccompProfile']) }),
     ...(Object.keys(capabilities).length > 0 ? { capabilities } : {}),
   };
 }
