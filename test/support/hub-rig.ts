@@ -104,11 +104,19 @@ export class HubRig {
     return this;
   }
 
-  /** The process is gone: nothing of it acts any more. */
+  /** The process is gone: nothing of it acts any more. Requests under way still reach the server. */
   async kill(): Promise<void> {
     this.abort.abort();
     this.state.follow();
-    for (const runnable of this.runnables) await runnable.stop();
+    const running = new Set(this.runnables);
+    const stopped = Promise.all(
+      this.runnables.map(async (runnable) => {
+        await runnable.stop();
+        running.delete(runnable);
+      }),
+    );
+    while (running.size > 0) await this.clock.advanceAsync(5);
+    await stopped;
     await this.state.stop();
   }
 
@@ -302,6 +310,11 @@ export class FakeMember {
 
   runs(): readonly RunReport[] {
     return [...this.held.values()].map((run) => run.report);
+  }
+
+  /** Orders of the live runs. */
+  orders(): readonly { readonly order: RunOrder }[] {
+    return [...this.held.values()].filter((run) => run.report.phase !== 'Ended');
   }
 
   live(): readonly RunReport[] {

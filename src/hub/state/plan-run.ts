@@ -55,6 +55,6 @@ export function planRun(input: PlanInput): PlannedRun {
   };
 }
 
-export function nextFence(highest: Fence | undefined): Fence {
+function nextFence(highest: Fence | undefined): Fence {
   return fence((highest ?? 0) + 1);
 }

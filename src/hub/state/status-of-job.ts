@@ -84,7 +84,7 @@ function timeText(wallMs: number | undefined): string | undefined {
   return wallMs === undefined ? undefined : formatTimestamp(wallMs);
 }
 
-export function phaseOf(record: JobRecord, standing: Pick<JobStanding, 'run' | 'completion' | 'silence'>): JobPhase {
+function phaseOf(record: JobRecord, standing: Pick<JobStanding, 'run' | 'completion' | 'silence'>): JobPhase {
   const { run, completion } = standing;
   if (completion !== undefined) return completion.succeeded ? 'Succeeded' : 'Failed';
   if (run === undefined) {

@@ -9,7 +9,7 @@ import type { JobEntry } from '../../state/job-book.ts';
 import { waitingSinceMs, type QueueStanding } from '../../state/status-of-job.ts';
 
 /** A job that is placed within this time never says that it waited. */
-export const QUEUE_GRACE_MS = 1_000;
+const QUEUE_GRACE_MS = 1_000;
 const REPEAT_AFTER_MS = 300_000;
 const POSITIONS_TOLD = 10;
 const RATE_PER_SECOND = 20;

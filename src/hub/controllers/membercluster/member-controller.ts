@@ -156,7 +156,7 @@ function isDrained(entry: MemberEntry, state: HubState): boolean {
 }
 
 /** Milliseconds until the difference is worth a write: 0 = now, undefined = there is none. */
-export function waitBeforeWrite(
+function waitBeforeWrite(
   before: MemberClusterStatus,
   after: MemberClusterStatus,
   sinceLastMs: number | undefined,

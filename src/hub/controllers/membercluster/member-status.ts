@@ -73,7 +73,7 @@ function gpuFacts(gpus: readonly GpuCounts[]): Pick<MemberClusterStatus, 'gpus' 
 }
 
 /** State by state. */
-export function addSums(a: GpuSums | undefined, b: GpuSums | undefined): GpuSums {
+function addSums(a: GpuSums | undefined, b: GpuSums | undefined): GpuSums {
   return Object.fromEntries(GPU_STATES.map((state) => [state, (a?.[state] ?? 0) + (b?.[state] ?? 0)])) as GpuSums;
 }
 

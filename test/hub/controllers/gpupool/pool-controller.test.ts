@@ -12,8 +12,7 @@ afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.kill();
 });
 
-const statusOf = (rig: HubRig, name = 'research'): GpuPoolStatus =>
-  (rig.kube.get('gpupools', name)?.status ?? {});
+const statusOf = (rig: HubRig, name = 'research'): GpuPoolStatus => rig.kube.get('gpupools', name)?.status ?? {};
 const conditionOf = (
   rig: HubRig,
   type: string,

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 const statusOf = (rig: HubRig, name = 'member-a'): MemberClusterStatus =>
-  (rig.kube.get('memberclusters', name)?.status ?? {});
+  rig.kube.get('memberclusters', name)?.status ?? {};
 const conditionOf = (
   rig: HubRig,
   type: string,
