@@ -122,6 +122,7 @@ class ProcessCluster implements SandboxCluster {
   private readonly diskDir: string;
   private unsubscribe: () => void = () => undefined;
   private listening: Listening | undefined;
+  private stopped: Promise<void> | undefined;
 
   constructor(options: SandboxClusterOptions) {
     const { clock, random, logger } = options;
@@ -164,6 +165,21 @@ class ProcessCluster implements SandboxCluster {
   }
 
   async start(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => void this.stop(), { once: true });
+    try {
+      await this.startAll(signal);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.stopAll();
+    return this.stopped;
+  }
+
+  private async startAll(signal: AbortSignal): Promise<void> {
     await mkdir(this.podsDir, { recursive: true });
     await mkdir(this.diskDir, { recursive: true });
     const { https = this.options.runtime !== 'simulated' } = this.options;
@@ -177,7 +193,7 @@ class ProcessCluster implements SandboxCluster {
     this.unsubscribe = this.dispatch();
   }
 
-  async stop(): Promise<void> {
+  private async stopAll(): Promise<void> {
     this.unsubscribe();
     const { pods, nodes, jobs, services } = this.copies;
     await Promise.all(this.controllers.map((controller) => controller.stop()));

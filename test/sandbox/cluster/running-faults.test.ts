@@ -1,9 +1,15 @@
-import { readdir } from 'node:fs/promises';
+import { mkdtemp, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { pods } from '../../../src/platform/kube/builtin-resources.ts';
+import { silentLogger } from '../../../src/platform/log/logger.ts';
+import { createSandboxCluster } from '../../../src/sandbox/cluster/sandbox-cluster.ts';
 import { groupIsAlive } from '../../../src/sandbox/cluster/kubelet/process-groups.ts';
 import { conditionOf } from '../../../src/sandbox/cluster/objects/pod.ts';
 import type { Pod } from '../../../src/sandbox/cluster/objects/pod.ts';
+import { seededRandom } from '../../../src/platform/clock/seeded-random.ts';
+import { systemClock } from '../../../src/platform/clock/system-clock.ts';
 import { VirtualClock } from '../../../src/platform/clock/virtual-clock.ts';
 import { eventually } from '../../support/eventually.ts';
 import { gpus, namespace, shell, startCluster } from './running-cluster.ts';
@@ -112,6 +118,23 @@ describe('a cluster', () => {
     expect(await groupIsAlive(pid)).toBe(false);
     await expect(readdir(dataDir)).rejects.toThrow('ENOENT');
     await expect(fetch(url)).rejects.toThrow('fetch failed');
+  });
+
+  it('stops when its signal aborts, and cleans up when it cannot start', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'sandbox-start-'));
+    const options = { name: 'x', clock: systemClock(), random: seededRandom(1), logger: silentLogger(), https: false };
+    const nodes = [{ name: 'n1' }, { name: 'n1' }];
+    const twice = createSandboxCluster({ ...options, dataDir, nodes });
+    await expect(twice.start(new AbortController().signal)).rejects.toThrow('"n1" exists already');
+    await expect(readdir(dataDir)).rejects.toThrow('ENOENT');
+    const stop = new AbortController();
+    const cluster = createSandboxCluster({ ...options, dataDir, nodes: [{ name: 'n1' }] });
+    await cluster.start(stop.signal);
+    stop.abort();
+    await eventually(async () => !(await readdir(tmpdir())).includes(basename(dataDir)), {
+      what: 'its folder is gone',
+    });
+    await cluster.stop();
   });
 
   it('refuses to act on nodes that it does not have', async () => {
