@@ -31,6 +31,32 @@ export const RULES: GuestRules = {
 const key = createSealingKey();
 export const SEALING_PUBLIC_KEY = key.publicKey;
 
+/** An inventory in which everything fits where the hub chose. */
+export function openInventory(): InventoryReader {
+  return {
+    synced: true,
+    report: () => ({
+      policy: { state: 'Lending', message: '', dataJurisdictions: [], requireDigest: false, logsAllowed: true },
+      window: { edges: [] },
+      offers: [],
+      gpus: [],
+    }),
+    refit: (order) => ok(order.nodes),
+    unreachableNodes: () => new Set<string>(),
+    subscribe: () => () => undefined,
+  };
+}
+
+/** An owner who lends to everybody, by these rules. */
+export function openLending(rules: GuestRules): LendingReader {
+  return {
+    guestRules: () => rules,
+    admits: () => ok(undefined),
+    mustEnd: () => ok(undefined),
+    subscribe: () => () => undefined,
+  };
+}
+
 export interface RigOptions {
   readonly kube?: FakeKube;
   readonly clock?: VirtualClock;
@@ -180,13 +206,7 @@ export class KeeperRig {
 
   private inventory(): InventoryReader {
     return {
-      synced: true,
-      report: () => ({
-        policy: { state: 'Lending', message: '', dataJurisdictions: [], requireDigest: false, logsAllowed: true },
-        window: { edges: [] },
-        offers: [],
-        gpus: [],
-      }),
+      ...openInventory(),
       refit: (order) => (this.shortage === undefined ? ok(order.nodes) : err({ message: this.shortage })),
       unreachableNodes: () => this.unreachable,
       subscribe: (handler) => {
