@@ -97,6 +97,16 @@ export interface SandboxCluster extends Runnable {
   heldBoards(): ReadonlyMap<string, string>;
 }
 
+interface ClusterEvents {
+  readonly scheduler: EventRecorder;
+  readonly jobs: EventRecorder;
+  readonly nodes: EventRecorder;
+}
+
+function recordersOf(events: ClusterEvents): readonly EventRecorder[] {
+  return [events.scheduler, events.jobs, events.nodes];
+}
+
 const defaultTiming: KeeperTiming = { retryMs: 1000, restartBackoffMs: 10_000, longestBackoffMs: 300_000 };
 
 export function createSandboxCluster(options: SandboxClusterOptions): SandboxCluster {
@@ -113,7 +123,7 @@ class ProcessCluster implements SandboxCluster {
   private readonly runtime: ContainerRuntime;
   private readonly addresses: PodAddresses;
   private readonly names: NameDirectory;
-  private readonly events: EventRecorder;
+  private readonly events: ClusterEvents;
   private readonly jobController: JobController;
   private readonly controllers: readonly Runnable[];
   private readonly clients: KubeClient[] = [];
@@ -140,11 +150,11 @@ class ProcessCluster implements SandboxCluster {
         ? createSimulatedRuntime(clock)
         : new ProcessRuntime({ clock, logger, mark: `${options.name}-${random.uuid()}` });
     this.names = new NameDirectory({ clock, service: (ns, name) => this.copies.services.store.get(ns, name) });
-    const client = this.client('system:sandbox-events');
-    this.events = createEventRecorder({ client, clock, component: 'sandbox', instance: options.name, logger });
-    const shared = { ...options, events: this.events, pods: this.copies.pods.store };
+    this.events = this.makeRecorders();
+    const shared = { ...options, pods: this.copies.pods.store };
     this.jobController = new JobController({
       ...shared,
+      events: this.events.jobs,
       client: this.client('system:serviceaccount:kube-system:job-controller'),
       jobs: this.copies.jobs.store,
     });
@@ -155,7 +165,12 @@ class ProcessCluster implements SandboxCluster {
         client: this.client('system:serviceaccount:kube-system:node-controller'),
         nodes,
       }),
-      new PodScheduler({ ...shared, client: this.client('system:kube-scheduler'), nodes }),
+      new PodScheduler({
+        ...shared,
+        events: this.events.scheduler,
+        client: this.client('system:kube-scheduler'),
+        nodes,
+      }),
       this.jobController,
     ];
     this.apiServer.registerSubresource(
@@ -180,6 +195,8 @@ class ProcessCluster implements SandboxCluster {
   }
 
   private async startAll(signal: AbortSignal): Promise<void> {
+    // Left behind by a sandbox that was killed: nobody knows these pods any more.
+    await rm(this.podsDir, { recursive: true, force: true, maxRetries: 3 });
     await mkdir(this.podsDir, { recursive: true });
     await mkdir(this.diskDir, { recursive: true });
     const { https = this.options.runtime !== 'simulated' } = this.options;
@@ -187,7 +204,7 @@ class ProcessCluster implements SandboxCluster {
     for (const crd of this.options.crds ?? []) await this.admin.create(customResourceDefinitions, crd);
     for (const spec of this.options.nodes) await this.addNode(spec);
     const { pods, nodes, jobs, services } = this.copies;
-    for (const part of [this.events, pods, nodes, jobs, services]) await part.start(signal);
+    for (const part of [...recordersOf(this.events), pods, nodes, jobs, services]) await part.start(signal);
     await Promise.all([pods, nodes, jobs, services].map((copy) => copy.store.whenSynced(signal)));
     for (const controller of this.controllers) await controller.start(signal);
     this.unsubscribe = this.dispatch();
@@ -199,7 +216,7 @@ class ProcessCluster implements SandboxCluster {
     await Promise.all(this.controllers.map((controller) => controller.stop()));
     await Promise.all([...this.nodesByName.values()].map((node) => node.stop()));
     await this.runtime.stop();
-    await Promise.all([pods, nodes, jobs, services, this.events].map((part) => part.stop()));
+    await Promise.all([pods, nodes, jobs, services, ...recordersOf(this.events)].map((part) => part.stop()));
     await Promise.all(this.clients.map((client) => client.close()));
     await this.apiServer.stop();
     await rm(this.podsDir, { recursive: true, force: true, maxRetries: 3 });
@@ -247,7 +264,7 @@ class ProcessCluster implements SandboxCluster {
       runtime: this.runtime,
       addresses: this.addresses,
       names: this.names,
-      events: this.events,
+      events: this.events.nodes,
       verboseEvents: this.options.verboseEvents === true,
       timing: { ...defaultTiming, ...this.options.timing },
       heartbeatMs: this.options.heartbeatMs ?? 60_000,
@@ -301,6 +318,13 @@ class ProcessCluster implements SandboxCluster {
 
   heldBoards(): ReadonlyMap<string, string> {
     return new Map([...this.nodesByName.values()].flatMap((node) => [...node.kubelet.heldBoards()]));
+  }
+
+  private makeRecorders(): ClusterEvents {
+    const { clock, logger, name } = this.options;
+    const recorder = (component: string): EventRecorder =>
+      createEventRecorder({ client: this.client('system:sandbox-events'), clock, component, instance: name, logger });
+    return { scheduler: recorder('default-scheduler'), jobs: recorder('job-controller'), nodes: recorder('kubelet') };
   }
 
   /** Hands each change of a pod to the node that it is bound to, and changes of Services to those who wait for names. */
