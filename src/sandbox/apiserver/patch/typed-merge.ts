@@ -25,28 +25,29 @@ function mergeMembers(node: SchemaNode, live: JsonObject, applied: JsonObject): 
   return merged;
 }
 
-/** Applied items keep the applied order; live-only items stay where they stood before their followers. */
+/** Applied items keep the applied order; items that are only live come as soon as it is their turn in the live order. */
 function mergeItems(node: ListNode, live: readonly Json[], applied: readonly Json[]): Json[] {
   const wanted = itemsByStep(node, applied);
   const had = itemsByStep(node, live);
   const merged: Json[] = [];
+  const done = new Set<string>();
   let cursor = 0;
-  const emitLiveOnlyUpTo = (end: number): void => {
-    for (; cursor < end; cursor++) {
+  const emitLiveOnly = (): void => {
+    for (; cursor < live.length; cursor++) {
       const item = live[cursor];
-      const step = item === undefined ? undefined : itemStep(node, item);
-      if (item !== undefined && (step === undefined || !wanted.has(step))) merged.push(item);
+      if (item === undefined) continue;
+      const step = itemStep(node, item);
+      if (step !== undefined && wanted.has(step)) {
+        if (!done.has(step)) return;
+      } else merged.push(item);
     }
   };
-  const positions = new Map(
-    [...had.keys()].map((step) => [step, live.findIndex((item) => itemStep(node, item) === step)]),
-  );
   for (const [step, item] of wanted) {
-    const at = positions.get(step);
-    if (at !== undefined && at >= cursor) emitLiveOnlyUpTo(at);
+    emitLiveOnly();
+    done.add(step);
     merged.push(mergeTyped(node.items, had.get(step), item));
   }
-  emitLiveOnlyUpTo(live.length);
+  emitLiveOnly();
   return merged;
 }
 
