@@ -165,13 +165,18 @@ function checkInvitation(
  * lets another one ask, e.g. because the first was made anew meanwhile.
  */
 function checkFirstUse(member: MemberCluster, clusterUid: string, publicKey: string): RefusalCause | undefined {
-  const { invite, accepted } = member.spec;
-  const seen = member.status?.invite;
-  const usedBy = seen?.tokenSha256 === invite?.tokenSha256 ? seen?.usedBy : undefined;
+  const usedBy = tokenUsedBy(member);
   if (usedBy !== undefined && usedBy !== publicKey) return 'TokenTaken';
+  const { invite, accepted } = member.spec;
   const bound = accepted || invite?.rejoin === true || usedBy !== undefined;
   const knownCluster = member.status?.clusterUid;
   return !bound || knownCluster === undefined || knownCluster === clusterUid ? undefined : 'OtherCluster';
+}
+
+/** Fingerprint of the key that redeemed the current token; undefined: nobody yet. */
+function tokenUsedBy({ spec, status }: MemberCluster): string | undefined {
+  const seen = status?.invite;
+  return seen !== undefined && seen.tokenSha256 === spec.invite?.tokenSha256 ? seen.usedBy : undefined;
 }
 
 /** Records who redeems the token. False: somebody else wrote the object meanwhile; the agent asks again. */

@@ -112,10 +112,17 @@ class Broker implements LogBroker {
     });
     if (!joined.ok) return this.fail(joined.error);
     this.deps.metrics.logSessions.inc({ result: 'opened' });
-    const reading = new LogReading(query.member, joined.value, (over) => this.active.delete(over));
+    const reading = new LogReading({
+      member: query.member,
+      joined: joined.value,
+      onOver: (over) => this.active.delete(over),
+      onExcess: () => {
+        this.deps.metrics.refusals.inc({ reason: 'LogWindowExceeded' });
+      },
+    });
     this.active.add(reading);
-    reading.endWith(signal);
-    return ok(reading.chunks(() => this.deps.metrics.refusals.inc({ reason: 'LogWindowExceeded' })));
+    reading.start(signal);
+    return ok(reading.chunks());
   }
 
   async serve(stream: LogStream, member: MemberName): Promise<void> {
@@ -177,91 +184,117 @@ class Broker implements LogBroker {
   }
 }
 
-/** One reader's log: grants the window, and lets go of the agent's stream whichever way reading ends. */
-class LogReading {
+type ReadingEnd =
+  { readonly kind: 'complete' } | { readonly kind: 'left' } | { readonly kind: 'broken'; readonly why: string };
+
+interface ReadingParts {
   readonly member: MemberName;
-  private readonly joined: Joined;
-  private readonly onOver: (reading: LogReading) => void;
-  private ending: 'none' | 'left' | 'broken' = 'none';
-  private why = '';
+  readonly joined: Joined;
+  readonly onOver: (reading: LogReading) => void;
+  readonly onExcess: () => void;
+}
+
+/**
+ * One reader's log. Takes what arrives at once and counts it, so that an agent cannot make the hub hold more than the window;
+ * grants as the reader takes; lets go of the agent's stream whichever way reading ends.
+ */
+class LogReading {
+  private readonly parts: ReadingParts;
+  private readonly unread: Uint8Array[] = [];
+  private unreadBytes = 0;
+  private ending: ReadingEnd | undefined;
   private wake: () => void = () => undefined;
   private unlink: () => void = () => undefined;
 
-  constructor(member: MemberName, joined: Joined, onOver: (reading: LogReading) => void) {
-    this.member = member;
-    this.joined = joined;
-    this.onOver = onOver;
+  constructor(parts: ReadingParts) {
+    this.parts = parts;
+  }
+
+  get member(): MemberName {
+    return this.parts.member;
   }
 
   /** The reader leaves when `signal` aborts, whether or not it ever began to read. */
-  endWith(signal: AbortSignal): void {
+  start(signal: AbortSignal): void {
     const leave = (): void => {
-      this.end('left');
+      this.end({ kind: 'left' });
     };
     signal.addEventListener('abort', leave, { once: true });
     this.unlink = () => {
       signal.removeEventListener('abort', leave);
     };
     if (signal.aborted) leave();
+    else {
+      this.parts.joined.stream.send({ kind: 'window', bytes: windowBytes });
+      void this.pump();
+    }
   }
 
   breakOff(why: string): void {
-    this.why = why;
-    this.end('broken');
+    this.end({ kind: 'broken', why });
   }
 
-  async *chunks(onExcess: () => void): AsyncGenerator<Uint8Array> {
-    const { stream } = this.joined;
-    let granted = windowBytes;
+  /** Throws LogBrokenOff, after all that did arrive, when the log ended before the member said so. */
+  async *chunks(): AsyncGenerator<Uint8Array> {
     let unacknowledged = 0;
-    stream.send({ kind: 'window', bytes: windowBytes });
     try {
       for (;;) {
-        const message = await this.next();
-        if (message === undefined || message.kind === 'end') return;
-        if (message.kind === 'open') throw new LogBrokenOff(this.member, 'it opened the session twice');
-        granted -= message.bytes.byteLength;
-        if (granted < 0) {
-          onExcess();
-          throw new LogBrokenOff(this.member, 'it sent more than its window');
-        }
-        yield message.bytes;
-        unacknowledged += message.bytes.byteLength;
+        const bytes = await this.next();
+        if (bytes === undefined) return;
+        yield bytes;
+        unacknowledged += bytes.byteLength;
         if (unacknowledged < windowBytes / 2) continue;
-        stream.send({ kind: 'window', bytes: unacknowledged });
-        granted += unacknowledged;
+        this.unreadBytes -= unacknowledged;
+        this.parts.joined.stream.send({ kind: 'window', bytes: unacknowledged });
         unacknowledged = 0;
       }
     } finally {
-      this.end('left');
+      this.end({ kind: 'left' });
     }
   }
 
-  /** Undefined: the reader has left. Throws LogBrokenOff when the stream ended without an `end`. */
-  private async next(): Promise<LogAgentMessage | undefined> {
-    if (this.ending === 'none') {
-      // Woken by hand rather than raced: a race with a promise that lives as long as the log would grow with it.
-      const next = await new Promise<IteratorResult<LogAgentMessage> | undefined>((resolve, reject) => {
-        this.wake = () => {
-          resolve(undefined);
-        };
-        this.joined.rest.next().then(resolve, reject);
+  private async pump(): Promise<void> {
+    const { joined, onExcess } = this.parts;
+    while (this.ending === undefined) {
+      const next = await joined.rest.next();
+      if (next.done === true) {
+        const how = await joined.stream.closed;
+        this.breakOff(how.kind === 'failed' ? `${how.code}: ${how.message}` : 'it ended early');
+      } else if (next.value.kind === 'end') this.end({ kind: 'complete' });
+      else if (next.value.kind === 'open') this.breakOff('it opened the session twice');
+      else if (this.unreadBytes + next.value.bytes.byteLength > windowBytes) {
+        onExcess();
+        this.breakOff('it sent more than its window');
+      } else {
+        this.unreadBytes += next.value.bytes.byteLength;
+        this.unread.push(next.value.bytes);
+        this.wake();
+      }
+    }
+  }
+
+  /** Undefined: complete, or the reader has left. */
+  private async next(): Promise<Uint8Array | undefined> {
+    while (this.unread.length === 0 && this.ending === undefined) {
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
       });
-      if (next !== undefined && next.done !== true) return next.value;
     }
-    if (this.ending === 'left') return undefined;
-    if (this.ending === 'broken') throw new LogBrokenOff(this.member, this.why);
-    const how = await this.joined.stream.closed;
-    throw new LogBrokenOff(this.member, how.kind === 'failed' ? `${how.code}: ${how.message}` : 'it ended early');
+    if (this.ending?.kind === 'left') return undefined;
+    const bytes = this.unread.shift();
+    if (bytes === undefined && this.ending?.kind === 'broken') throw new LogBrokenOff(this.member, this.ending.why);
+    return bytes;
   }
 
-  private end(ending: 'left' | 'broken'): void {
-    if (this.ending !== 'none') return;
+  /** The first word counts. */
+  private end(ending: ReadingEnd): void {
+    if (this.ending !== undefined) return;
     this.ending = ending;
+    const { joined, onOver } = this.parts;
     this.unlink();
-    this.onOver(this);
-    this.joined.stream.send({ kind: 'closed' }, { lane: 'priority' });
-    this.joined.stream.close();
+    onOver(this);
+    joined.stream.send({ kind: 'closed' }, { lane: 'priority' });
+    joined.stream.close();
     this.wake();
   }
 }
