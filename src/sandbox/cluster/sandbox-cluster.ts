@@ -6,6 +6,7 @@
  * process, timer or socket of it is left, and of its files only the disk of the member (hostPath volumes) and what others
  * put there. Leaves out serving (the API server's) and anything that knows of pools or jobs.
  */
+import { setMaxListeners } from 'node:events';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { execPath } from 'node:process';
@@ -133,6 +134,7 @@ class ProcessCluster implements SandboxCluster {
   private unsubscribe: () => void = () => undefined;
   private listening: Listening | undefined;
   private stopped: Promise<void> | undefined;
+  private readonly lifetime = new AbortController();
 
   constructor(options: SandboxClusterOptions) {
     const { clock, random, logger } = options;
@@ -181,8 +183,10 @@ class ProcessCluster implements SandboxCluster {
 
   async start(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => void this.stop(), { once: true });
+    // Every part listens to it: more than the ten listeners at which Node suspects a leak.
+    setMaxListeners(0, this.lifetime.signal);
     try {
-      await this.startAll(signal);
+      await this.startAll(this.lifetime.signal);
     } catch (error) {
       await this.stop();
       throw error;
@@ -219,6 +223,7 @@ class ProcessCluster implements SandboxCluster {
     await Promise.all([pods, nodes, jobs, services, ...recordersOf(this.events)].map((part) => part.stop()));
     await Promise.all(this.clients.map((client) => client.close()));
     await this.apiServer.stop();
+    this.lifetime.abort();
     await rm(this.podsDir, { recursive: true, force: true, maxRetries: 3 });
     await removeIfEmpty(this.diskDir);
     await removeIfEmpty(this.options.dataDir);

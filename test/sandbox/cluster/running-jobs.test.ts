@@ -125,7 +125,7 @@ describe('Jobs', () => {
   });
 
   it('sleep while suspended and are swept away after their time', async () => {
-    await run.createJob('asleep', { suspend: true, ttlSecondsAfterFinished: 1 });
+    await run.createJob('asleep', { suspend: true, ttlSecondsAfterFinished: 2 });
     await eventually(async () => (await run.job('asleep'))?.status?.conditions?.[0]?.reason === 'JobSuspended', {
       what: 'it is suspended',
     });
