@@ -12,12 +12,10 @@ import type { Random } from '../platform/clock/random.ts';
 import { parseTimestamp } from '../platform/clock/timestamp.ts';
 import { createGrpcServer } from '../platform/grpc/server.ts';
 import { createAggregatedServer, type AggregatedServer } from '../platform/kube/aggregated-server.ts';
-import { leases } from '../platform/kube/builtin-resources.ts';
 import { createEventRecorder, type EventRecorder } from '../platform/kube/event-recorder.ts';
 import type { KubeClient } from '../platform/kube/kube-client.ts';
-import { isNotFound } from '../platform/kube/kube-error.ts';
 import { createLeaderElector, type LeaderElector } from '../platform/kube/lease-elector.ts';
-import type { KubeObject, ResourceType } from '../platform/kube/object.ts';
+import type { ResourceType } from '../platform/kube/object.ts';
 import { createReflector, type Reflector } from '../platform/kube/reflector.ts';
 import { createRunnableGroup } from '../platform/lifecycle/group.ts';
 import type { Runnable } from '../platform/lifecycle/runnable.ts';
@@ -114,7 +112,7 @@ async function compose(deps: HubAppDeps): Promise<{ readonly group: Runnable; re
     random,
     logger: logger.child({ component: 'authority' }),
   });
-  const elector = await makeElector(deps, control);
+  const elector = makeElector(deps, control);
   const servers = await makeServers(deps, {
     caches,
     control,
@@ -218,18 +216,18 @@ function makeControl(deps: HubAppDeps, caches: Caches): Control {
   return { state, fleet, events, sessions, federationMetrics, makeLoops };
 }
 
-async function makeElector(deps: HubAppDeps, control: Control): Promise<LeaderElector> {
+function makeElector(deps: HubAppDeps, control: Control): LeaderElector {
   const { config, client, clock, random, logger, metrics } = deps;
-  const renewedMs = await lastRenewalMs(client, config.namespace);
   const duties = createLeaderDuties({
     state: control.state,
     sessions: control.sessions,
     makeLoops: control.makeLoops,
-    predecessorRenewedMs: () => renewedMs,
+    // How a restored backup is noticed: the store then shows a renewal of long ago.
+    predecessorRenewedMs: () => parseTimestamp(elector.predecessorRenewTime),
     clock,
     logger,
   });
-  return createLeaderElector({
+  const elector: LeaderElector = createLeaderElector({
     client,
     clock,
     random,
@@ -245,21 +243,7 @@ async function makeElector(deps: HubAppDeps, control: Control): Promise<LeaderEl
     onStarted: (term, signal) => duties.begin(term, signal),
     onStopped: (term) => duties.end(term),
   });
-}
-
-/** What the store shows of the leader before: how a restored backup is noticed. */
-async function lastRenewalMs(client: KubeClient, namespace: string): Promise<number | undefined> {
-  try {
-    const lease = await client.get<KubeObject & { readonly spec?: { readonly renewTime?: string } }>({
-      type: leases,
-      namespace,
-      name: LEASE_NAME,
-    });
-    return parseTimestamp(lease.spec?.renewTime);
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
+  return elector;
 }
 
 interface Servers {

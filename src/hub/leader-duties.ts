@@ -19,7 +19,7 @@ export interface LeaderDutiesDeps {
   readonly sessions: SessionRegistry;
   /** Made anew for each term: a stopped loop is not started again. */
   readonly makeLoops: () => readonly Runnable[];
-  /** Wall clock at which the leader before last renewed, as the store shows it at start; undefined = there was none. */
+  /** Wall clock at which the leader before this term last renewed, as the store showed it; undefined = there was none. */
   readonly predecessorRenewedMs: () => number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -207,6 +207,19 @@ export class Federation {
     );
   }
 
+  /** Every agent that runs holds its Lease and has an open session: by the agents' own metrics, which change at once. */
+  async whenHealed(): Promise<void> {
+    for (const member of this.members.values()) {
+      await eventually(
+        async () => {
+          const page = await fetch(`http://127.0.0.1:${member.metricsPort}/metrics`).then((answer) => answer.text());
+          return /^lumbung_agent_hub_connected(\{[^}]*\})? 1$/m.test(page);
+        },
+        { what: `${member.name}'s agent is connected`, withinMs: 30_000, everyMs: 50 },
+      );
+    }
+  }
+
   get disks(): readonly string[] {
     return [...this.members.values()].map((member) => member.disk);
   }
@@ -339,7 +352,9 @@ async function startCluster(start: ClusterStart): Promise<FederationCluster> {
   const kubeconfig = join(start.dir, `${start.name}.kubeconfig`);
   await writeFile(kubeconfig, await served.kubeconfig(), { mode: 0o600 });
   const programKubeconfig = join(start.dir, `${start.name}-program.kubeconfig`);
-  await writeFile(programKubeconfig, await served.kubeconfig({ user: start.user, groups: ['system:masters'] }), { mode: 0o600 });
+  await writeFile(programKubeconfig, await served.kubeconfig({ user: start.user, groups: ['system:masters'] }), {
+    mode: 0o600,
+  });
   const client = createKubeClient({ transport: sandbox.transport(), clock, random, userAgent: 'federation-harness' });
   return { name: start.name, sandbox, client, kubeconfig, programKubeconfig, disk: join(dataDir, 'disk') };
 }

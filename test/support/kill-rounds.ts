@@ -63,7 +63,7 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
     await victim.kill();
     await pause(downMs);
     victim.start();
-    for (const name of federation.members.keys()) await federation.whenConnected(name);
+    await federation.whenHealed();
     const healedMs = Date.now();
     const late = await settle(options, names, healedMs, convergenceMs);
     unfinished.push(...late);

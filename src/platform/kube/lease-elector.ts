@@ -59,6 +59,8 @@ export interface LeaderElector extends Runnable {
   isLeader(): boolean;
   /** Identity of the holder as last seen, empty if none. */
   readonly observedHolder: string;
+  /** When the lease that our last acquisition took over had been renewed: RFC 3339, by its holder's wall clock; undefined = there was none. */
+  readonly predecessorRenewTime: string | undefined;
   /** Monotonic ms until which nobody else can have taken over; -Infinity when not leading. See `isLeader` for suspends. */
   readonly provablyValidUntilMonotonicMs: number;
 }
@@ -90,6 +92,7 @@ class LeaseElector implements LeaderElector {
   private observed: Observed | undefined;
   private lastTerm = 0;
   private holder = '';
+  private tookOverFrom: LeaseObject | undefined;
 
   constructor(options: LeaderElectorOptions) {
     this.name = `leader-election/${options.name}`;
@@ -108,6 +111,10 @@ class LeaseElector implements LeaderElector {
 
   get observedHolder(): string {
     return this.holder;
+  }
+
+  get predecessorRenewTime(): string | undefined {
+    return this.tookOverFrom?.spec?.renewTime;
   }
 
   get provablyValidUntilMonotonicMs(): number {
@@ -158,6 +165,7 @@ class LeaseElector implements LeaderElector {
       const term = Math.max(termOf(current), this.lastTerm, this.options.termFloor?.() ?? 0) + 1;
       const sentAt = this.options.clock.read();
       const lease = await this.write(acquired(current, this.claim(), term), current === undefined, { signal });
+      this.tookOverFrom = current;
       return { lease, sentAt };
     } catch (error) {
       // Losing the race to another candidate is what elections are made of.
