@@ -83,6 +83,12 @@ export function stringsAt(parent: JsonObject | undefined, key: string): readonly
   return arrayAt(parent, key).filter((value): value is string => typeof value === 'string');
 }
 
+/** A scalar as text; objects and lists as JSON, so that nothing reads `[object Object]`. */
+export function textFor(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
 /** Follows keys through objects only. */
 export function valueAt(root: Json | undefined, path: readonly string[]): Json | undefined {
   let value = root;
@@ -97,9 +103,13 @@ export function valueAt(root: Json | undefined, path: readonly string[]): Json |
 export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a))
+  if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((value, i) => sameJson(value, b[i]));
-  if (Array.isArray(b)) return false;
+  }
+  return !Array.isArray(b) && sameMembers(a, b);
+}
+
+function sameMembers(a: JsonObject, b: JsonObject): boolean {
   let seen = 0;
   for (const key in a) {
     if (a[key] === undefined) continue;
@@ -111,11 +121,15 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
 }
 
 export function cloneJson<T extends Json | undefined>(value: T): T {
+  return cloneValue(value) as T;
+}
+
+function cloneValue(value: Json | undefined): Json | undefined {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map((item) => cloneJson(item)) as T;
+  if (Array.isArray(value)) return value.map((item) => cloneJson(item));
   const copy: JsonObject = {};
-  for (const key in value as JsonObject) copy[key] = cloneJson((value as JsonObject)[key]);
-  return copy as T;
+  for (const key in value) copy[key] = cloneValue(value[key]);
+  return copy;
 }
 
 /** Views a JSON object as an API object; the caller has checked metadata.name and the type. */

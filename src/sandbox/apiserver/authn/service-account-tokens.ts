@@ -88,7 +88,7 @@ export class ServiceAccountTokens {
     const key = { key: this.publicKey, dsaEncoding: 'ieee-p1363' } as const;
     const genuine = verify('sha256', Buffer.from(`${header}.${payload}`), key, Buffer.from(signature, 'base64url'));
     const claims = genuine ? decode(payload) : undefined;
-    if (claims === undefined || claims['iss'] !== ISSUER) return undefined;
+    if (claims?.['iss'] !== ISSUER) return undefined;
     if ((numberAt(claims, 'exp') ?? 0) * 1000 <= this.cluster.clock.nowMs()) return undefined;
     return this.living(claims);
   }

@@ -28,7 +28,7 @@ export function isMaster(user: UserInfo): boolean {
 
 function appliesTo(subject: JsonObject, user: UserInfo, bindingNamespace: string): boolean {
   const name = stringAt(subject, 'name') ?? '';
-  switch (subject['kind']) {
+  switch (stringAt(subject, 'kind') ?? '') {
     case 'User':
       return user.username === name;
     case 'Group':

@@ -1,6 +1,15 @@
 /** Namespaces, services, secrets and other simple kinds: their defaults and the few checks that clients rely on. */
 import { type FieldError, invalidValue, required, unsupported } from '../field-error.ts';
-import { type ApiObject, type JsonObject, numberAt, objectAt, objectsAt, stringAt, stringsAt } from '../json-value.ts';
+import {
+  type ApiObject,
+  type JsonObject,
+  numberAt,
+  objectAt,
+  objectsAt,
+  stringAt,
+  stringsAt,
+  textFor,
+} from '../json-value.ts';
 import type { KindRules, WriteContext } from '../registry/resource.ts';
 import { checkUnchanged, fill } from './pod-template.ts';
 
@@ -89,7 +98,7 @@ export const SERVICE_RULES: KindRules = {
 function defaultSecret(secret: JsonObject): void {
   const text = objectAt(secret, 'stringData');
   if (text !== undefined) {
-    const encoded = Object.entries(text).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')]);
+    const encoded = Object.entries(text).map(([key, value]) => [key, Buffer.from(textFor(value)).toString('base64')]);
     secret['data'] = { ...objectAt(secret, 'data'), ...(Object.fromEntries(encoded) as JsonObject) };
     Reflect.deleteProperty(secret, 'stringData');
   }

@@ -60,6 +60,15 @@ function defaultClass(context: WriteContext): ApiObject | undefined {
   return undefined;
 }
 
+function refuseOtherPriority(pod: ApiObject, given: number | undefined, computed: number): void {
+  if (given === undefined || given === computed) return;
+  throw forbidden(
+    PODS,
+    pod.metadata.name,
+    `the integer value of priority (${given}) must not be provided in pod spec; priority admission controller computed ${computed} from the given PriorityClass name`,
+  );
+}
+
 function admitPriority(pod: ApiObject, spec: JsonObject, context: WriteContext): void {
   const name = stringAt(spec, 'priorityClassName') ?? '';
   const found = name === '' ? defaultClass(context) : context.get('scheduling.k8s.io', 'priorityclasses', '', name);
@@ -68,14 +77,7 @@ function admitPriority(pod: ApiObject, spec: JsonObject, context: WriteContext):
     throw forbidden(PODS, pod.metadata.name, `no PriorityClass with name ${name} was found`);
   }
   const value = system ?? numberAt(found, 'value') ?? 0;
-  const given = numberAt(spec, 'priority');
-  if (given !== undefined && given !== value) {
-    throw forbidden(
-      PODS,
-      pod.metadata.name,
-      `the integer value of priority (${given}) must not be provided in pod spec; priority admission controller computed ${value} from the given PriorityClass name`,
-    );
-  }
+  refuseOtherPriority(pod, numberAt(spec, 'priority'), value);
   spec['priority'] = value;
   if (found !== undefined) spec['priorityClassName'] = found.metadata.name;
   spec['preemptionPolicy'] ??= stringAt(found, 'preemptionPolicy') ?? 'PreemptLowerPriority';

@@ -1,6 +1,15 @@
 /** Defaults and checks of pod specs, shared by pods and every kind that carries a pod template. */
 import { type FieldError, fieldNotFound, invalidValue, required, unsupported } from '../field-error.ts';
-import { isObject, type JsonObject, numberAt, objectAt, objectsAt, sameJson, stringAt } from '../json-value.ts';
+import {
+  isObject,
+  type JsonObject,
+  numberAt,
+  objectAt,
+  objectsAt,
+  sameJson,
+  stringAt,
+  textFor,
+} from '../json-value.ts';
 import { parseQuantity } from '../schema/quantity.ts';
 import { checkLabels, checkUniqueNames, dnsLabelProblems } from '../rest/object-meta.ts';
 
@@ -74,36 +83,41 @@ export function defaultPodSpec(spec: JsonObject | undefined): void {
   if (spec['serviceAccountName'] !== undefined) spec['serviceAccount'] ??= spec['serviceAccountName'];
 }
 
+interface Amounts {
+  readonly requests: JsonObject;
+  readonly limits: JsonObject;
+}
+
+/** Resources with a domain are counted whole and never overcommitted. */
+function isExtended(name: string): boolean {
+  return name.includes('/');
+}
+
+function checkRequest(name: string, { requests, limits }: Amounts, path: string, errors: FieldError[]): void {
+  const value = requests[name];
+  const limit = limits[name];
+  const wanted = textFor(limit);
+  const asked = parseQuantity(textFor(value));
+  const allowed = limit === undefined ? undefined : parseQuantity(wanted);
+  if (asked !== undefined && allowed !== undefined && asked.nano > allowed.nano) {
+    const why = `must be less than or equal to ${name} limit of ${wanted}`;
+    errors.push(invalidValue(`${path}.resources.requests`, value, why));
+  }
+  if (!isExtended(name) || sameJson(value, limit)) return;
+  errors.push(
+    limit === undefined
+      ? required(`${path}.resources.limits`, 'Limit must be set for non overcommitable resources')
+      : invalidValue(`${path}.resources.requests`, value, `must be equal to ${name} limit of ${wanted}`),
+  );
+}
+
 function checkResources(container: JsonObject, path: string, errors: FieldError[]): void {
   const resources = objectAt(container, 'resources');
-  const limits = objectAt(resources, 'limits') ?? {};
-  const requests = objectAt(resources, 'requests') ?? {};
-  for (const [name, value] of Object.entries(requests)) {
-    const limit = limits[name];
-    const asked = parseQuantity(String(value));
-    const allowed = limit === undefined ? undefined : parseQuantity(String(limit));
-    const extended = name.includes('/');
-    if (asked !== undefined && allowed !== undefined && asked.nano > allowed.nano) {
-      errors.push(
-        invalidValue(
-          `${path}.resources.requests`,
-          value,
-          `must be less than or equal to ${name} limit of ${String(limit)}`,
-        ),
-      );
-    }
-    if (extended && !sameJson(value, limit)) {
-      const at = `${path}.resources.limits`;
-      if (limit === undefined) errors.push(required(at, 'Limit must be set for non overcommitable resources'));
-      else
-        errors.push(
-          invalidValue(`${path}.resources.requests`, value, `must be equal to ${name} limit of ${String(limit)}`),
-        );
-    }
-  }
-  for (const [name, value] of Object.entries({ ...requests, ...limits })) {
-    const amount = parseQuantity(String(value));
-    if (amount !== undefined && name.includes('/') && amount.nano % 1_000_000_000n !== 0n) {
+  const amounts = { limits: objectAt(resources, 'limits') ?? {}, requests: objectAt(resources, 'requests') ?? {} };
+  for (const name of Object.keys(amounts.requests)) checkRequest(name, amounts, path, errors);
+  for (const [name, value] of Object.entries({ ...amounts.requests, ...amounts.limits })) {
+    const amount = parseQuantity(textFor(value));
+    if (amount !== undefined && isExtended(name) && amount.nano % 1_000_000_000n !== 0n) {
       errors.push(invalidValue(`${path}.resources.limits[${name}]`, value, 'must be an integer'));
     }
   }

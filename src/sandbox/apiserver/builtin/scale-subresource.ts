@@ -8,6 +8,7 @@ import {
   objectAt,
   stringAt,
   stringsAt,
+  textFor,
   valueAt,
 } from '../json-value.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
@@ -36,7 +37,7 @@ function selectorText(object: ApiObject, paths: ScalePaths): string {
   }
   const labels = objectAt(objectAt(objectAt(object, 'spec'), 'selector'), 'matchLabels') ?? {};
   return Object.entries(labels)
-    .map(([key, value]) => `${key}=${String(value)}`)
+    .map(([key, value]) => `${key}=${textFor(value)}`)
     .join(',');
 }
 

@@ -38,7 +38,9 @@ export function startControllers(
     aggregator.onChange(change);
   });
   return {
-    publishCa: furniture.publishCa,
+    publishCa: (caPem) => {
+      furniture.publishCa(caPem);
+    },
     relearn: () => {
       definitions.relearn();
       collector.relearn();

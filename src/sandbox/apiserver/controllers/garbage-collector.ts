@@ -68,12 +68,10 @@ export class GarbageCollector {
       return;
     }
     this.learn(change.resource, change.object, change.previous);
-    const { ownerReferences, deletionTimestamp, finalizers } = change.object.metadata;
-    const ending =
-      deletionTimestamp !== undefined && (finalizers?.some((f) => f === FOREGROUND || f === ORPHAN) ?? false);
-    if (ending || (ownerReferences?.length ?? 0) > 0) {
-      if (ending || change.previous?.metadata.ownerReferences !== ownerReferences) this.queue.add(uid);
-    }
+    const { ownerReferences, deletionTimestamp, finalizers = [] } = change.object.metadata;
+    const ending = deletionTimestamp !== undefined && (finalizers.includes(FOREGROUND) || finalizers.includes(ORPHAN));
+    const reowned = ownerReferences !== undefined && change.previous?.metadata.ownerReferences !== ownerReferences;
+    if (ending || reowned) this.queue.add(uid);
   };
 
   stop(): void {

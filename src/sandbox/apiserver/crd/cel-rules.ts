@@ -43,7 +43,7 @@ export class RuleSyntaxError extends Error {
 
 function program(text: string): Program {
   try {
-    return celEnvironment().parse(text) as unknown as Program;
+    return celEnvironment().parse(text);
   } catch (error) {
     const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     throw new RuleSyntaxError(text, message);
@@ -114,13 +114,13 @@ function ruleMessage(rule: Rule, context: Record<string, unknown>): string {
 
 function failure(rule: Rule, at: { readonly path: string; readonly value: Json }, message: string): FieldError {
   const field = blamed(at.path, rule.fieldPath);
-  switch (rule.reason) {
+  switch (rule.reason ?? '') {
     case 'FieldValueForbidden':
       return fieldForbidden(field, message);
     case 'FieldValueRequired':
       return required(field, message);
     case 'FieldValueDuplicate':
-      return { field, reason: rule.reason, message: `Duplicate value: ${JSON.stringify(at.value)}` };
+      return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(at.value)}` };
     default:
       return invalidValue(field, at.value, message);
   }
@@ -141,19 +141,24 @@ class RuleRun {
   readonly errors: FieldError[] = [];
 
   visit(tree: RuleTree, place: Place): void {
-    const { value, old, path } = place;
+    const { value, old } = place;
     if (value === null) return;
     const unchanged = old !== undefined && sameJson(value, old);
     if (unchanged && !tree.hasTransitions) return;
     this.judge(tree, place, unchanged);
+    if (tree.children.size > 0) this.descend(tree, place);
+  }
+
+  private descend(tree: RuleTree, place: Place): void {
+    const { value, path } = place;
     const { node, children } = tree;
-    if (children.size === 0) return;
     if (node.kind === 'list' && Array.isArray(value)) this.items(tree, value, place);
     else if (node.kind === 'map' && isObject(value)) {
       for (const key in value) this.member(children.get('*'), place, { key, path: `${path}[${key}]` });
     } else if (isObject(value)) {
-      for (const [key, child] of children)
+      for (const [key, child] of children) {
         this.member(child, place, { key, path: path === '' ? key : `${path}.${key}` });
+      }
     }
   }
 

@@ -2,7 +2,7 @@
  * Object values as CEL sees them, by schema: integers as BigInt, times and durations as such, and only the members that
  * the schema names, with names that are no identifiers escaped.
  */
-import { isObject, type Json } from '../json-value.ts';
+import { isObject, type Json, stringAt } from '../json-value.ts';
 import type { SchemaNode } from '../schema/schema-node.ts';
 import { celEnvironment } from './cel-environment.ts';
 
@@ -32,7 +32,7 @@ function duration(text: string): unknown {
   return durationOf({ self: text });
 }
 
-function textValue(value: string, format: Json | undefined): unknown {
+function textValue(value: string, format: string): unknown {
   switch (format) {
     case 'date-time':
     case 'date':
@@ -58,7 +58,7 @@ function untyped(value: Json): unknown {
 
 function scalarValue(node: SchemaNode & { readonly kind: 'scalar' }, value: Json): unknown {
   if (typeof value === 'number') return node.scalar === 'double' ? value : BigInt(Math.trunc(value));
-  return typeof value === 'string' ? textValue(value, node.source?.['format']) : value;
+  return typeof value === 'string' ? textValue(value, stringAt(node.source, 'format') ?? '') : value;
 }
 
 export function celValue(node: SchemaNode, value: Json): unknown {

@@ -167,8 +167,7 @@ function checkVersions(spec: JsonObject, errors: FieldError[]): void {
   }
 }
 
-function validate(definition: ApiObject, errors: FieldError[]): void {
-  const spec = objectAt(definition, 'spec') ?? {};
+function checkNames(definition: ApiObject, spec: JsonObject, errors: FieldError[]): void {
   const names = objectAt(spec, 'names') ?? {};
   const group = stringAt(spec, 'group') ?? '';
   const plural = stringAt(names, 'plural') ?? '';
@@ -177,13 +176,22 @@ function validate(definition: ApiObject, errors: FieldError[]): void {
   if (definition.metadata.name !== `${plural}.${group}`) {
     errors.push(invalidValue('metadata.name', definition.metadata.name, 'must be spec.names.plural+"."+spec.group'));
   }
+  if (plural === '') errors.push(required('spec.names.plural'));
+  if ((stringAt(names, 'kind') ?? '') === '') errors.push(required('spec.names.kind'));
+}
+
+function checkScope(spec: JsonObject, errors: FieldError[]): void {
   const scope = stringAt(spec, 'scope') ?? '';
   if (scope === '') errors.push(required('spec.scope'));
   else if (scope !== 'Namespaced' && scope !== 'Cluster') {
     errors.push(unsupported('spec.scope', scope, ['Cluster', 'Namespaced']));
   }
-  if (plural === '') errors.push(required('spec.names.plural'));
-  if ((stringAt(names, 'kind') ?? '') === '') errors.push(required('spec.names.kind'));
+}
+
+function validate(definition: ApiObject, errors: FieldError[]): void {
+  const spec = objectAt(definition, 'spec') ?? {};
+  checkNames(definition, spec, errors);
+  checkScope(spec, errors);
   checkVersions(spec, errors);
 }
 

@@ -1,7 +1,7 @@
 /** Lists of kind `set` and `map` hold no item twice. */
 import { duplicate, type FieldError } from '../field-error.ts';
 import { isObject, type Json, type JsonObject } from '../json-value.ts';
-import type { ListNode, SchemaNode } from '../schema/schema-node.ts';
+import type { ListNode, ObjectNode, SchemaNode } from '../schema/schema-node.ts';
 
 const worthWalking = new WeakMap<SchemaNode, boolean>();
 
@@ -45,7 +45,7 @@ function checkList(list: ListNode, items: readonly Json[], path: string, errors:
   items.forEach((item, i) => {
     if (list.listType !== 'atomic') {
       const key = identity(list, item);
-      const text = JSON.stringify(key) ?? '';
+      const text = JSON.stringify([key]);
       if (key !== undefined && seen.has(text)) errors.push(duplicate(`${path}[${i}]`, key));
       seen.add(text);
     }
@@ -53,15 +53,18 @@ function checkList(list: ListNode, items: readonly Json[], path: string, errors:
   });
 }
 
+function checkMembers(node: ObjectNode, value: JsonObject, path: string, errors: FieldError[]): void {
+  for (const [name, field] of node.fields) {
+    if (field.node.source === undefined) continue;
+    checkUnique(field.node, value[name], path === '' ? name : `${path}.${name}`, errors);
+  }
+}
+
 export function checkUnique(node: SchemaNode, value: Json | undefined, path: string, errors: FieldError[]): void {
   if (value === undefined || value === null || !hasKeyedLists(node)) return;
   if (node.kind === 'list' && Array.isArray(value)) checkList(node, value, path, errors);
+  else if (node.kind === 'object' && isObject(value)) checkMembers(node, value, path, errors);
   else if (node.kind === 'map' && isObject(value)) {
     for (const key in value) checkUnique(node.values, value[key], `${path}[${key}]`, errors);
-  } else if (node.kind === 'object' && isObject(value)) {
-    for (const [name, field] of node.fields) {
-      if (field.node.source === undefined) continue;
-      checkUnique(field.node, value[name], path === '' ? name : `${path}.${name}`, errors);
-    }
   }
 }

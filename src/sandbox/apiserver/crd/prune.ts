@@ -98,15 +98,15 @@ function fillObject(node: ObjectNode, value: JsonObject): void {
   }
 }
 
+function fillEach(node: SchemaNode, values: Iterable<Json | undefined>): void {
+  if (!defaultsBelow(node)) return;
+  for (const value of values) if (value !== undefined && value !== null) fillValue(node, value);
+}
+
 function fillValue(node: SchemaNode, value: Json): void {
-  if (isObject(value)) {
-    if (node.kind === 'object') fillObject(node, value);
-    else if (node.kind === 'map' && defaultsBelow(node.values)) {
-      for (const key in value) if (value[key] !== undefined && value[key] !== null) fillValue(node.values, value[key]);
-    }
-  } else if (Array.isArray(value) && node.kind === 'list' && defaultsBelow(node.items)) {
-    for (const item of value) fillValue(node.items, item);
-  }
+  if (node.kind === 'list' && Array.isArray(value)) fillEach(node.items, value);
+  else if (node.kind === 'map' && isObject(value)) fillEach(node.values, Object.values(value));
+  else if (node.kind === 'object' && isObject(value)) fillObject(node, value);
 }
 
 export function defaultCustom(root: ObjectNode, object: JsonObject): void {

@@ -3,7 +3,7 @@
  * resources know them too. The JSON schema stays attached for validation, defaults and publication.
  */
 import { BUILTIN_TYPES } from '../builtin/builtin-types.ts';
-import { isObject, type JsonObject, objectAt, stringsAt } from '../json-value.ts';
+import { isObject, type JsonObject, objectAt, stringAt, stringsAt } from '../json-value.ts';
 import {
   ANY,
   type FieldNode,
@@ -31,7 +31,7 @@ const RESOURCE_FIELDS: readonly (readonly [string, FieldNode])[] = [
 ];
 
 function scalarKind(source: JsonObject): ScalarKind {
-  switch (source['type']) {
+  switch (stringAt(source, 'type') ?? '') {
     case 'integer':
       return 'int64';
     case 'number':
@@ -83,12 +83,12 @@ function objectNode(source: JsonObject, asResource: boolean): SchemaNode {
 
 export function compileNode(source: JsonObject): SchemaNode {
   if (source['x-kubernetes-int-or-string'] === true) return { kind: 'scalar', scalar: 'intstr', source };
-  switch (source['type']) {
+  switch (stringAt(source, 'type') ?? '') {
     case 'object':
       return objectNode(source, isEmbedded(source));
     case 'array':
       return listNode(source);
-    case undefined:
+    case '':
       return { kind: 'any', source };
     default:
       return { kind: 'scalar', scalar: scalarKind(source), source };

@@ -5,7 +5,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { type FieldError, invalidValue, required, tooLong, tooMany, typeInvalid, unsupported } from '../field-error.ts';
-import { isObject, type Json, type JsonObject } from '../json-value.ts';
+import { isObject, type Json, type JsonObject, textFor } from '../json-value.ts';
 
 const KNOWN_FORMATS: ReadonlySet<string> = new Set([
   'date',
@@ -59,27 +59,31 @@ function bounds(source: JsonObject, result: JsonObject): void {
   }
 }
 
+const NESTED = ['additionalProperties', 'items', 'not'] as const;
+
+function nested(source: JsonObject, result: JsonObject): void {
+  if (isObject(source['properties'])) result['properties'] = properties(source['properties']);
+  for (const member of NESTED) {
+    const schema = source[member];
+    if (isObject(schema)) result[member] = toJsonSchema(schema);
+  }
+  for (const list of NESTED_LISTS) {
+    const schemas = source[list];
+    if (Array.isArray(schemas)) result[list] = schemas.filter(isObject).map(toJsonSchema);
+  }
+}
+
 /** OpenAPI 3.0 to the JSON schema dialect that ajv speaks; extensions are dropped. */
 function toJsonSchema(source: JsonObject): JsonObject {
   const result: JsonObject = {};
   for (const member of PLAIN_MEMBERS) if (source[member] !== undefined) result[member] = source[member];
   bounds(source, result);
   if (typeof source['format'] === 'string' && KNOWN_FORMATS.has(source['format'])) result['format'] = source['format'];
-  if (isObject(source['properties'])) result['properties'] = properties(source['properties']);
-  if (isObject(source['additionalProperties'])) {
-    result['additionalProperties'] = toJsonSchema(source['additionalProperties']);
-  }
-  if (isObject(source['items'])) result['items'] = toJsonSchema(source['items']);
-  if (isObject(source['not'])) result['not'] = toJsonSchema(source['not']);
-  for (const list of NESTED_LISTS) {
-    const schemas = source[list];
-    if (Array.isArray(schemas)) result[list] = schemas.filter(isObject).map(toJsonSchema);
-  }
+  nested(source, result);
   if (source['x-kubernetes-int-or-string'] === true) {
     Reflect.deleteProperty(result, 'anyOf');
-    result['type'] = ['integer', 'string'];
-    if (source['nullable'] === true) result['type'] = ['integer', 'string', 'null'];
     Reflect.deleteProperty(result, 'nullable');
+    result['type'] = source['nullable'] === true ? ['integer', 'string', 'null'] : ['integer', 'string'];
   }
   return result;
 }
@@ -89,7 +93,7 @@ const GO_DURATION = /^[-+]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h|d|w))+$|^0$/;
 function createAjv(): Ajv {
   const ajv = new Ajv({ allErrors: true, verbose: true, strict: false, logger: false, unicodeRegExp: false });
   // The default export of a CommonJS module reaches ESM as a namespace whose `default` is the function.
-  (addFormats as unknown as { default?: typeof addFormats.default }).default?.(ajv);
+  addFormats.default(ajv);
   ajv.addFormat('duration', GO_DURATION);
   ajv.addFormat('byte', /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/);
   ajv.addFormat('int32', { type: 'number', validate: (n: number) => Math.abs(n) <= 2 ** 31 });
@@ -151,15 +155,15 @@ function valueProblem(error: ErrorObject, path: string, value: Json): FieldError
     case 'enum':
       return unsupported(path, value, (params['allowedValues'] as Json[] | undefined) ?? []);
     case 'pattern':
-      return invalidValue(path, value, `${path} in body should match '${String(params['pattern'])}'`);
+      return invalidValue(path, value, `${path} in body should match '${textFor(params['pattern'])}'`);
     case 'format':
       return invalidValue(
         path,
         value,
-        `${path} in body must be of type ${String(params['format'])}: ${JSON.stringify(value)}`,
+        `${path} in body must be of type ${textFor(params['format'])}: ${JSON.stringify(value)}`,
       );
     case 'multipleOf':
-      return invalidValue(path, value, `${path} in body should be a multiple of ${String(params['multipleOf'])}`);
+      return invalidValue(path, value, `${path} in body should be a multiple of ${textFor(params['multipleOf'])}`);
     case 'uniqueItems':
       return invalidValue(path, value, `${path} in body shouldn't contain duplicates`);
     case 'anyOf':

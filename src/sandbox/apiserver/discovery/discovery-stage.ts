@@ -1,5 +1,5 @@
 /** Serves discovery, version and health. The aggregated form covers all groups in one answer. */
-import type { JsonObject } from '../json-value.ts';
+import { type JsonObject, textFor } from '../json-value.ts';
 import type { Registry } from '../registry/registry.ts';
 import { type ApiAnswer, jsonAnswer, textAnswer } from '../rest/api-call.ts';
 import { wantsAggregatedDiscovery } from '../rest/media-type.ts';
@@ -31,7 +31,7 @@ export interface DiscoveryDeps {
 }
 
 function foreignVersion({ group, version, resources }: ForeignGroup): JsonObject {
-  const mains = (resources ?? []).filter((resource) => !String(resource['name']).includes('/'));
+  const mains = (resources ?? []).filter((resource) => !textFor(resource['name']).includes('/'));
   return {
     version,
     freshness: resources === undefined ? 'Stale' : 'Current',

@@ -3,7 +3,7 @@
  * /openapi/v2 does not exist here; kubectl does without.
  */
 import { createHash } from 'node:crypto';
-import type { JsonObject } from '../json-value.ts';
+import { type JsonObject, textFor } from '../json-value.ts';
 import type { Registry } from '../registry/registry.ts';
 import { apiVersionOf, type Resource } from '../registry/resource.ts';
 import { type ApiAnswer, jsonAnswer } from '../rest/api-call.ts';
@@ -70,7 +70,7 @@ interface Document {
 }
 
 function documentOf(resources: readonly Resource[]): Buffer {
-  const info = { title: 'Kubernetes', version: String(versionDocument()['gitVersion']) };
+  const info = { title: 'Kubernetes', version: textFor(versionDocument()['gitVersion']) };
   const paths = Object.assign({}, ...resources.map(pathsOf)) as JsonObject;
   return Buffer.from(
     JSON.stringify({ openapi: '3.0.0', info, paths, components: { schemas: componentSchemas(resources) } }),

@@ -183,6 +183,41 @@ function ownersBeforeFirstApply(
   return [entryOf({ ...writer, manager: 'before-first-apply', subresource: '' }, 'Update', fields)];
 }
 
+interface Ownership {
+  readonly kept: ManagedFieldsEntry[];
+  readonly conflicts: Conflict[];
+}
+
+/** What the other managers keep of their fields, and where they stand against the change. */
+function othersAfter(others: readonly ManagedFieldsEntry[], touched: FieldSet, removed: FieldSet): Ownership {
+  const kept: ManagedFieldsEntry[] = [];
+  const conflicts: Conflict[] = [];
+  for (const entry of others) {
+    const fields = fieldsIn(entry);
+    const lost = intersectSets(fields, touched);
+    conflicts.push(...pathsOf(lost).map((path) => ({ entry, path })));
+    const left = withFields(entry, withoutSubtrees(subtractSets(fields, lost), removed));
+    if (left !== undefined) kept.push(left);
+  }
+  return { kept, conflicts };
+}
+
+function merged(
+  schema: SchemaNode,
+  live: ApiObject | undefined,
+  config: ApiObject,
+  claims: {
+    readonly applied: FieldSet;
+    readonly previous: ManagedFieldsEntry | undefined;
+    readonly others: readonly ManagedFieldsEntry[];
+  },
+): JsonObject {
+  const object = mergeTyped(schema, live, config) as JsonObject;
+  if (claims.previous === undefined) return object;
+  const owned = claims.others.reduce((all, entry) => unionSets(all, fieldsIn(entry)), claims.applied);
+  return pruneGivenUp(schema, object, { givenUp: fieldsIn(claims.previous), owned }) as JsonObject;
+}
+
 /**
  * Server-side apply of `config` (identity fields included) over `live`. Throws a 409 with one cause per field when others own what
  * would change, unless `force`. The result still has to pass the kind's own defaulting and validation.
@@ -198,30 +233,13 @@ export function applyConfiguration(
   const entries = live === undefined ? [] : ownersBeforeFirstApply(schema, live, writer);
   const previous = entries.find((entry) => isSameWriter(entry, writer, 'Apply'));
   const others = entries.filter((entry) => entry !== previous);
-  let object = mergeTyped(schema, live, config) as JsonObject;
-  if (previous !== undefined) {
-    const owned = others.reduce((all, entry) => unionSets(all, fieldsIn(entry)), applied);
-    object = pruneGivenUp(schema, object, { givenUp: fieldsIn(previous), owned }) as JsonObject;
-  }
+  const object = merged(schema, live, config, { applied, previous, others });
   const changes: FieldChanges = compareFields(schema, live ?? UNBORN, object);
   const touched = withoutIdentity(unionSets(changes.added, changes.modified));
-  const conflicts: Conflict[] = [];
-  const result: ManagedFieldsEntry[] = [];
-  for (const entry of others) {
-    const fields = fieldsIn(entry);
-    const lost = intersectSets(fields, touched);
-    if (!force) conflicts.push(...pathsOf(lost).map((path) => ({ entry, path })));
-    const kept = withFields(
-      entry,
-      withoutSubtrees(isEmptySet(lost) ? fields : subtractSets(fields, lost), changes.removed),
-    );
-    if (kept !== undefined) result.push(kept);
-  }
-  refuseConflicts(conflicts);
-  const same =
-    previous !== undefined && sameJson(previous.fieldsV1, applied) && previous.apiVersion === writer.apiVersion;
-  const settled = same && isEmptySet(touched) && isEmptySet(changes.removed);
-  if (settled) result.push(previous);
-  else if (!isEmptySet(applied)) result.push(entryOf(writer, 'Apply', applied));
-  return { object, managedFields: inOrder(result) };
+  const { kept, conflicts } = othersAfter(others, touched, changes.removed);
+  if (!force) refuseConflicts(conflicts);
+  const still = isEmptySet(touched) && isEmptySet(changes.removed) && previous?.apiVersion === writer.apiVersion;
+  if (still && sameJson(previous.fieldsV1, applied)) kept.push(previous);
+  else if (!isEmptySet(applied)) kept.push(entryOf(writer, 'Apply', applied));
+  return { object, managedFields: inOrder(kept) };
 }

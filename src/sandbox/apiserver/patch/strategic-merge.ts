@@ -2,7 +2,7 @@
  * Strategic merge patch for built-in kinds: lists merge by the keys that their schema names, with the directives
  * `$patch`, `$retainKeys`, `$setElementOrder/…` and `$deleteFromPrimitiveList/…`.
  */
-import { isObject, type Json, type JsonObject, sameJson } from '../json-value.ts';
+import { isObject, type Json, type JsonObject, sameJson, stringAt } from '../json-value.ts';
 import { ANY, type FieldNode, type ListNode, type SchemaNode } from '../schema/schema-node.ts';
 import { badRequest } from '../status-error.ts';
 
@@ -40,8 +40,7 @@ function withoutDirectives(value: Json): Json {
 }
 
 export function applyStrategicPatch(node: SchemaNode, target: JsonObject, patch: JsonObject): JsonObject {
-  switch (patch[PATCH]) {
-    case undefined:
+  switch (stringAt(patch, PATCH) ?? 'merge') {
     case 'merge':
       return mergeObject(node, target, patch);
     case 'replace':
@@ -137,8 +136,7 @@ function applyListDirectives(node: SchemaNode, result: JsonObject, patch: JsonOb
 
 /** Items named in `order` take that order; the others keep their place relative to what came before them. */
 function inOrder(list: readonly Json[], order: readonly Json[], mergeKey: string | undefined): Json[] {
-  const identity = (item: Json): string =>
-    JSON.stringify(mergeKey === undefined ? item : keyOf(item, mergeKey)) ?? 'null';
+  const identity = (item: Json): string => JSON.stringify([mergeKey === undefined ? item : keyOf(item, mergeKey)]);
   const rank = new Map(order.map((item, i) => [identity(item), i]));
   const ranked = list.filter((item) => rank.has(identity(item)));
   ranked.sort((a, b) => (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0));

@@ -154,12 +154,12 @@ function compareStep(
   if (before === after) return;
   if (before === undefined) {
     if (after !== undefined) into.added[step] = wholeOf(node, after);
-    return;
-  }
-  if (after === undefined) {
-    into.removed[step] = wholeOf(node, before);
-    return;
-  }
+  } else if (after === undefined) into.removed[step] = wholeOf(node, before);
+  else compareBoth(step, node, [before, after], into);
+}
+
+function compareBoth(step: string, node: SchemaNode, values: readonly [Json, Json], into: Collector): void {
+  const [before, after] = values;
   const shape = mergeShape(node, after);
   if (shape === 'leaf' || shape !== mergeShape(node, before)) {
     if (!sameJson(before, after)) into.modified[step] = {};
@@ -170,7 +170,7 @@ function compareStep(
   else if (node.kind === 'list' && Array.isArray(before) && Array.isArray(after)) {
     compareItems(node, [before, after], below);
   }
-  if (!isEmptySet(below.added)) into.added[step] = below.added;
-  if (!isEmptySet(below.modified)) into.modified[step] = below.modified;
-  if (!isEmptySet(below.removed)) into.removed[step] = below.removed;
+  for (const part of ['added', 'modified', 'removed'] as const) {
+    if (!isEmptySet(below[part])) into[part][step] = below[part];
+  }
 }

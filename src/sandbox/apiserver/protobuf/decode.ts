@@ -102,31 +102,21 @@ function intOrString(value: WireValue): Json {
   return integer(parts.get(1) ?? 0n) === 1 ? text(parts.get(3) ?? new Uint8Array()) : integer(parts.get(2) ?? 0n);
 }
 
-function scalar(kind: ScalarKind, value: WireValue): Json {
-  switch (kind) {
-    case 'string':
-      return text(value);
-    case 'bool':
-      return value !== 0n;
-    case 'int32':
-    case 'int64':
-      return integer(value);
-    case 'double':
-      return Buffer.from(bytesOf(value)).readDoubleLE(0);
-    case 'bytes':
-      return Buffer.from(bytesOf(value)).toString('base64');
-    case 'quantity':
-      return text(nested(value).get(1) ?? new Uint8Array());
-    case 'time':
-      return time(value, false);
-    case 'microtime':
-      return time(value, true);
-    case 'duration':
-      return `${integer(nested(value).get(1) ?? 0n) / 1e9}s`;
-    case 'intstr':
-      return intOrString(value);
-  }
-}
+type ScalarReader = (value: WireValue) => Json;
+
+const SCALAR_READERS: Readonly<Record<ScalarKind, ScalarReader>> = {
+  string: text,
+  bool: (value) => value !== 0n,
+  int32: integer,
+  int64: integer,
+  double: (value) => Buffer.from(bytesOf(value)).readDoubleLE(0),
+  bytes: (value) => Buffer.from(bytesOf(value)).toString('base64'),
+  quantity: (value) => text(nested(value).get(1) ?? new Uint8Array()),
+  time: (value) => time(value, false),
+  microtime: (value) => time(value, true),
+  duration: (value) => `${integer(nested(value).get(1) ?? 0n) / 1e9}s`,
+  intstr: intOrString,
+};
 
 /** RawExtension {1: raw}, FieldsV1 {1: raw} and apiextensions.JSON {1: raw} all carry JSON text. */
 function raw(value: WireValue): Json {
@@ -142,7 +132,7 @@ function raw(value: WireValue): Json {
 function single(node: SchemaNode, value: WireValue): Json {
   switch (node.kind) {
     case 'scalar':
-      return scalar(node.scalar, value);
+      return SCALAR_READERS[node.scalar](value);
     case 'object':
       return message(node, bytesOf(value));
     case 'any':

@@ -14,42 +14,65 @@ function pathOf(frames: readonly Frame[]): string {
   return path;
 }
 
-/** Paths of members that came twice, in order of appearance. */
-export function duplicateFields(text: string): string[] {
-  const found: string[] = [];
-  const frames: Frame[] = [];
-  let expectsKey = false;
-  for (let i = 0; i < text.length; i++) {
-    const ch = text[i];
-    const top = frames[frames.length - 1];
-    if (ch === '"') {
-      const end = endOfString(text, i);
-      if (expectsKey && top?.keys !== undefined) {
-        const key = JSON.parse(text.slice(i, end + 1)) as string;
-        top.step = key;
-        if (top.keys.has(key)) found.push(pathOf(frames));
-        top.keys.add(key);
-        expectsKey = false;
-      }
-      i = end;
-    } else if (ch === '{') {
-      frames.push({ keys: new Set(), step: '' });
-      expectsKey = true;
-    } else if (ch === '[') {
-      frames.push({ keys: undefined, step: 0 });
-      expectsKey = false;
-    } else if (ch === '}' || ch === ']') {
-      frames.pop();
-      expectsKey = false;
-    } else if (ch === ',' && top !== undefined) expectsKey = nextMember(top);
+class Scan {
+  readonly found: string[] = [];
+  private readonly frames: Frame[] = [];
+  private expectsKey = false;
+
+  /** Handles the character at `i`; returns where to go on. */
+  step(text: string, i: number): number {
+    switch (text[i] ?? '') {
+      case '"':
+        return this.string(text, i);
+      case '{':
+        this.open({ keys: new Set(), step: '' });
+        return i;
+      case '[':
+        this.open({ keys: undefined, step: 0 });
+        return i;
+      case '}':
+      case ']':
+        this.frames.pop();
+        this.expectsKey = false;
+        return i;
+      case ',':
+        this.expectsKey = nextMember(this.frames.at(-1));
+        return i;
+      default:
+        return i;
+    }
   }
-  return found;
+
+  private open(frame: Frame): void {
+    this.frames.push(frame);
+    this.expectsKey = frame.keys !== undefined;
+  }
+
+  private string(text: string, start: number): number {
+    const end = endOfString(text, start);
+    const top = this.frames.at(-1);
+    if (this.expectsKey && top?.keys !== undefined) {
+      const key = JSON.parse(text.slice(start, end + 1)) as string;
+      top.step = key;
+      if (top.keys.has(key)) this.found.push(pathOf(this.frames));
+      top.keys.add(key);
+      this.expectsKey = false;
+    }
+    return end;
+  }
 }
 
-function nextMember(frame: Frame): boolean {
-  if (frame.keys !== undefined) return true;
-  if (typeof frame.step === 'number') frame.step++;
-  return false;
+/** Paths of members that came twice, in order of appearance. */
+export function duplicateFields(text: string): string[] {
+  const scan = new Scan();
+  for (let i = 0; i < text.length; i++) i = scan.step(text, i);
+  return scan.found;
+}
+
+/** Whether a key follows the comma. */
+function nextMember(frame: Frame | undefined): boolean {
+  if (typeof frame?.step === 'number') frame.step++;
+  return frame?.keys !== undefined;
 }
 
 function endOfString(text: string, start: number): number {

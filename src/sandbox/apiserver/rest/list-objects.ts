@@ -83,6 +83,32 @@ export interface Page {
   readonly meta: ListMeta;
 }
 
+/** A list of one name needs no scan. */
+function pick(object: ApiObject | undefined, selected: Predicate | undefined): readonly ApiObject[] {
+  return object !== undefined && (selected === undefined || selected(object)) ? [object] : [];
+}
+
+function page(
+  found: readonly ApiObject[],
+  limit: number,
+  at: { readonly revision: number; readonly counted: boolean },
+): Page {
+  const resourceVersion = String(at.revision);
+  if (limit === 0 || found.length <= limit) return { objects: found, meta: { resourceVersion } };
+  const objects = found.slice(0, limit);
+  const last = objects[limit - 1];
+  const next: ContinueToken = { rv: at.revision, start: last === undefined ? '' : keyOf(last) };
+  return {
+    objects,
+    meta: {
+      resourceVersion,
+      continue: Buffer.from(JSON.stringify(next)).toString('base64url'),
+      // The real server cannot count what a selector would leave out, and says nothing then.
+      ...(at.counted ? { remainingItemCount: found.length - limit } : {}),
+    },
+  };
+}
+
 /** `namespace` undefined lists all namespaces. */
 export function listObjects(
   cluster: Cluster,
@@ -90,31 +116,21 @@ export function listObjects(
   namespace: string | undefined,
   query: URLSearchParams,
 ): Page {
+  const { store } = cluster;
   const { selected, name } = readSelection(resource, query);
   const limit = pageLimit(query);
   const text = query.get('continue') ?? '';
   const token = text === '' ? undefined : readToken(text);
-  const revision = token?.rv ?? checkRevision(cluster, query) ?? cluster.store.revision;
-  if (name !== undefined && namespace !== undefined && token === undefined && revision === cluster.store.revision) {
-    const one = cluster.store.get(resource.storageKey, namespace, name);
-    const objects = one !== undefined && (selected === undefined || selected(one)) ? [one] : [];
+  const revision = token?.rv ?? checkRevision(cluster, query) ?? store.revision;
+  if (name !== undefined && namespace !== undefined && revision === store.revision) {
+    const objects = pick(store.get(resource.storageKey, namespace, name), selected);
     return { objects, meta: { resourceVersion: String(revision) } };
   }
-  const all = cluster.store.sortedAt(resource.storageKey, namespace, revision);
+  const all = store.sortedAt(resource.storageKey, namespace, revision);
   if (all === undefined) throw expired(RESTART_LIST);
-  let found = selected === undefined ? all : all.filter(selected);
-  if (token !== undefined) found = found.filter((object) => isAfter(object, token.start));
-  if (limit === 0 || found.length <= limit) return { objects: found, meta: { resourceVersion: String(revision) } };
-  const objects = found.slice(0, limit);
-  const last = objects[limit - 1];
-  const next: ContinueToken = { rv: revision, start: last === undefined ? '' : keyOf(last) };
-  const meta: ListMeta = {
-    resourceVersion: String(revision),
-    continue: Buffer.from(JSON.stringify(next)).toString('base64url'),
-    // The real server cannot count what a selector would leave out, and says nothing then.
-    ...(selected === undefined ? { remainingItemCount: found.length - limit } : {}),
-  };
-  return { objects, meta };
+  const chosen = selected === undefined ? all : all.filter(selected);
+  const found = token === undefined ? chosen : chosen.filter((object) => isAfter(object, token.start));
+  return page(found, limit, { revision, counted: selected === undefined });
 }
 
 /** Key order is by namespace, then name, not by the joined text. */

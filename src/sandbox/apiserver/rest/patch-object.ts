@@ -1,6 +1,6 @@
 /** PATCH: the four patch languages, from the request to the stored result. */
 import type { Cluster } from '../cluster.ts';
-import { type ApiObject, isObject, type Json, type JsonObject } from '../json-value.ts';
+import { type ApiObject, isObject, type Json, type JsonObject, textFor } from '../json-value.ts';
 import { applyConfiguration } from '../patch/managed-fields.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
@@ -80,7 +80,7 @@ function readConfiguration(call: ApiCall, target: Target): ApiObject {
   const expected = apiVersionOf(resource);
   if (config['apiVersion'] !== expected || config['kind'] !== resource.kind) {
     throw badRequest(
-      `invalid object type: /${String(config['apiVersion'])}, Kind=${String(config['kind'])}; expected ${expected}, Kind=${resource.kind}`,
+      `invalid object type: /${textFor(config['apiVersion'])}, Kind=${textFor(config['kind'])}; expected ${expected}, Kind=${resource.kind}`,
     );
   }
   const metadata = isObject(config['metadata']) ? config['metadata'] : {};
@@ -100,7 +100,7 @@ function inReach(config: ApiObject, resource: Resource, subresource: string): Ap
   }
   if (!resource.strategy.hasStatus) return config;
   const { status: _status, ...rest } = config;
-  return rest as ApiObject;
+  return rest;
 }
 
 function apply(cluster: Cluster, { call, target, old, options }: PatchRequest): PatchResult {

@@ -2,7 +2,7 @@
  * From a decoded body to an object that may be written: identity checked against the URL, unknown fields dropped and
  * reported, defaults filled in.
  */
-import { isObject, type JsonObject, type Metadata } from '../json-value.ts';
+import { isObject, type JsonObject, type Metadata, stringAt, textFor } from '../json-value.ts';
 import { apiVersionOf, type Resource } from '../registry/resource.ts';
 import { conform } from '../schema/conform.ts';
 import { badRequest } from '../status-error.ts';
@@ -21,11 +21,11 @@ function checkType(body: JsonObject, resource: Resource): void {
   const kind = body['kind'];
   if (given !== undefined && given !== apiVersion) {
     throw badRequest(
-      `the API version in the data (${String(given)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${textFor(given)}) does not match the expected API version (${apiVersion})`,
     );
   }
   if (kind !== undefined && kind !== resource.kind) {
-    throw badRequest(`the kind in the data (${String(kind)}) does not match the expected kind (${resource.kind})`);
+    throw badRequest(`the kind in the data (${textFor(kind)}) does not match the expected kind (${resource.kind})`);
   }
 }
 
@@ -35,8 +35,8 @@ function checkIdentity(metadata: Metadata, { resource, namespace, name }: Target
   } else if (metadata.namespace !== undefined && metadata.namespace !== '' && metadata.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
-  const given: string | undefined = metadata.name;
-  if (name !== '' && given !== undefined && given !== '' && given !== name) {
+  const given = stringAt(metadata, 'name') ?? '';
+  if (name !== '' && given !== '' && given !== name) {
     throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
   }
   if (name !== '') metadata.name = name;
@@ -74,7 +74,7 @@ export function prepareObject(
 ): readonly string[] {
   const { resource } = target;
   checkType(body, resource);
-  if (body['metadata'] === undefined || body['metadata'] === null) body['metadata'] = {};
+  body['metadata'] ??= {};
   if (!isObject(body['metadata'])) throw badRequest(`${handledAs(resource)}: metadata must be an object`);
   checkIdentity(body['metadata'] as Metadata, target);
   const unknown =

@@ -55,37 +55,53 @@ function decoded(segment: string): string {
   }
 }
 
+/** Where a path's resource part begins. */
+interface ResourcePath {
+  readonly group: string;
+  readonly version: string;
+  readonly parts: readonly string[];
+}
+
+function resourcePath(segments: readonly string[]): ResourcePath | undefined {
+  const [root, first = '', second = ''] = segments;
+  if (root === 'api' && segments.length > 2) return { group: '', version: first, parts: segments.slice(2) };
+  if (root === 'apis' && segments.length > 3) return { group: first, version: second, parts: segments.slice(3) };
+  return undefined;
+}
+
+interface Scoped {
+  readonly namespace: string;
+  readonly parts: readonly string[];
+}
+
+function scoped({ group, parts }: ResourcePath): Scoped {
+  const [first, name = '', third = ''] = parts;
+  if (first !== 'namespaces') return { namespace: '', parts };
+  if (parts.length > 2 && !NAMESPACE_SUBRESOURCES.has(third)) return { namespace: name, parts: parts.slice(2) };
+  // A namespace object is authorized inside itself.
+  return { namespace: group === '' ? name : '', parts };
+}
+
 /** `path` without query. `watching` is the query's `watch=true`. */
 export function readRequest(method: string, path: string, watching: boolean): RequestInfo {
   const segments = path
     .split('/')
     .filter((segment) => segment !== '')
     .map(decoded);
-  const plain: PlainRequest = { kind: 'plain', verb: method.toLowerCase(), path };
-  const core = segments[0] === 'api';
-  if (!core && segments[0] !== 'apis') return plain;
-  const parts = segments.slice(core ? 2 : 3);
-  const version = segments[core ? 1 : 2];
-  if (version === undefined || parts.length === 0) return plain;
-  let namespace = '';
-  let rest = parts;
-  if (parts[0] === 'namespaces' && parts.length > 2 && !NAMESPACE_SUBRESOURCES.has(parts[2] ?? '')) {
-    namespace = parts[1] ?? '';
-    rest = parts.slice(2);
-  }
-  const [resource = '', name = '', subresource = ''] = rest;
-  // A namespace object is authorized inside itself.
-  if (core && resource === 'namespaces' && name !== '') namespace = name;
+  const found = resourcePath(segments);
+  if (found === undefined) return { kind: 'plain', verb: method.toLowerCase(), path };
+  const { namespace, parts } = scoped(found);
+  const [resource = '', name = '', subresource = ''] = parts;
   return {
     kind: 'resource',
     verb: verbOf(method, name !== '', watching),
-    group: core ? '' : (segments[1] ?? ''),
-    version,
+    group: found.group,
+    version: found.version,
     resource,
     subresource,
     namespace,
     name,
-    rest: rest.slice(3).join('/'),
+    rest: parts.slice(3).join('/'),
     path,
   };
 }

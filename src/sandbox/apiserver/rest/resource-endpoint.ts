@@ -38,7 +38,8 @@ interface Request {
 function managerOf(call: ApiCall): string {
   const given = call.query.get('fieldManager');
   if (given !== null && given !== '') return given;
-  return (call.headers['user-agent'] ?? '').split('/')[0]?.slice(0, 128) || 'unknown';
+  const program = (call.headers['user-agent'] ?? '').split('/')[0]?.slice(0, 128) ?? '';
+  return program === '' ? 'unknown' : program;
 }
 
 function isDryRun(query: URLSearchParams): boolean {
@@ -79,7 +80,11 @@ export class ResourceEndpoint {
     if (info.subresource !== '' && info.subresource !== 'status') return this.subresource(call, info, resource);
     if (info.subresource === 'status' && !resource.subresources.has('status')) throw noSuchPath();
     if (!resource.verbs.includes(info.verb)) throw methodNotAllowed();
-    const request = { call, info, resource };
+    return this.verb({ call, info, resource });
+  }
+
+  private verb(request: Request): ApiAnswer | Promise<ApiAnswer> {
+    const { info, resource } = request;
     switch (info.verb) {
       case 'get':
         return this.object(request, 200, this.find(info, resource));

@@ -13,6 +13,7 @@ import {
   type ManagedFieldsEntry,
   type Metadata,
   sameJson,
+  stringAt,
 } from '../json-value.ts';
 import { EMPTY_SET, type FieldSet } from '../patch/field-set.ts';
 import { type FieldWriter, ownByUpdate } from '../patch/managed-fields.ts';
@@ -43,9 +44,8 @@ function randomSuffix(cluster: Cluster): string {
 }
 
 function chooseName(cluster: Cluster, resource: Resource, namespace: string, metadata: Metadata): string {
-  // The decoder guarantees metadata to be an object, not that it has a name.
-  const given: string | undefined = metadata.name;
-  if (given !== undefined && given !== '') return given;
+  const given = stringAt(metadata, 'name') ?? '';
+  if (given !== '') return given;
   const base = metadata.generateName;
   if (base === undefined || base === '') return '';
   let name = '';
@@ -72,7 +72,7 @@ function bornMetadata(cluster: Cluster, resource: Resource, namespace: string, g
     uid: cluster.random.uuid(),
     creationTimestamp: timeText(cluster.clock.nowMs()),
     ...(resource.strategy.generationOf.length === 0 ? {} : { generation: 1 }),
-  } as Metadata;
+  };
 }
 
 /** Nothing new may appear in a namespace that is not there or on its way out. */
@@ -191,11 +191,11 @@ function isolated(resource: Resource, next: ApiObject, old: ApiObject, subresour
   if (subresource === 'status') {
     const metadata = resource.custom === undefined ? next.metadata : { ...old.metadata, ...managed(next.metadata) };
     const { status: _status, ...rest } = old;
-    return { ...rest, metadata, ...(next['status'] === undefined ? {} : { status: next['status'] }) } as ApiObject;
+    return { ...rest, metadata, ...(next['status'] === undefined ? {} : { status: next['status'] }) };
   }
   if (!resource.strategy.hasStatus) return { ...next };
   const { status: _status, ...rest } = next;
-  return { ...rest, ...(old['status'] === undefined ? {} : { status: old['status'] }) } as ApiObject;
+  return { ...rest, ...(old['status'] === undefined ? {} : { status: old['status'] }) };
 }
 
 function managed(metadata: Metadata): { managedFields?: ManagedFieldsEntry[] } {
@@ -218,6 +218,18 @@ function sameButOwnership(next: ApiObject, old: ApiObject): boolean {
   return sameJson({ ...next, metadata }, { ...old, metadata: before });
 }
 
+function admitUpdate(
+  cluster: Cluster,
+  resource: Resource,
+  { old, next }: { readonly old: ApiObject; readonly next: ApiObject },
+  user: UserInfo,
+): void {
+  const context = writeContext(cluster, user);
+  resource.strategy.prepareUpdate?.(next, old, context);
+  resource.strategy.admit?.(next, old, context);
+  for (const guard of cluster.guards) guard({ resource, object: next, old, user });
+}
+
 /**
  * Replaces `old` by `next`. Returns what is stored afterwards; `removed` when this write took away the last finalizer of an object
  * that was being deleted.
@@ -236,12 +248,7 @@ export function updateObject(
   next.metadata = carriedMetadata(next.metadata, old.metadata);
   const entries =
     options.managedFields ?? ownByUpdate(resource.schema, old, next, fieldWriter(cluster, resource, options));
-  const context = writeContext(cluster, options.user);
-  if (options.subresource === '') {
-    resource.strategy.prepareUpdate?.(next, old, context);
-    resource.strategy.admit?.(next, old, context);
-    for (const guard of cluster.guards) guard({ resource, object: next, old, user: options.user });
-  }
+  if (options.subresource === '') admitUpdate(cluster, resource, { old, next }, options.user);
   validated(resource, next, old, options.subresource);
   if (options.subresource !== 'status' && bumpsGeneration(resource, next, old)) {
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;

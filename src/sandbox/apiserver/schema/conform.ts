@@ -64,32 +64,28 @@ function integer(value: Json, path: string, kind: 'int32' | 'int64'): Json {
   return value;
 }
 
-function scalar(kind: ScalarKind, value: Json, path: string): Json {
-  switch (kind) {
-    case 'quantity':
-      return quantity(value, path);
-    case 'time':
-    case 'microtime':
-      return time(value, path, kind);
-    case 'int32':
-    case 'int64':
-      return integer(value, path, kind);
-    case 'intstr':
-      if (typeof value === 'string') return value;
-      return integer(value, path, 'int32');
-    case 'bool':
-      if (typeof value !== 'boolean') throw mismatch(path, value, GO_TYPES[kind]);
-      return value;
-    case 'double':
-      if (typeof value !== 'number') throw mismatch(path, value, GO_TYPES[kind]);
-      return value;
-    case 'string':
-    case 'bytes':
-    case 'duration':
-      if (typeof value !== 'string') throw mismatch(path, value, GO_TYPES[kind]);
-      return value;
-  }
+function plain(type: 'boolean' | 'number' | 'string', kind: ScalarKind): ScalarReader {
+  return (value, path) => {
+    if (typeof value !== type) throw mismatch(path, value, GO_TYPES[kind]);
+    return value;
+  };
 }
+
+type ScalarReader = (value: Json, path: string) => Json;
+
+const SCALAR_READERS: Readonly<Record<ScalarKind, ScalarReader>> = {
+  string: plain('string', 'string'),
+  bytes: plain('string', 'bytes'),
+  duration: plain('string', 'duration'),
+  bool: plain('boolean', 'bool'),
+  double: plain('number', 'double'),
+  int32: (value, path) => integer(value, path, 'int32'),
+  int64: (value, path) => integer(value, path, 'int64'),
+  intstr: (value, path) => (typeof value === 'string' ? value : integer(value, path, 'int32')),
+  quantity,
+  time: (value, path) => time(value, path, 'time'),
+  microtime: (value, path) => time(value, path, 'microtime'),
+};
 
 class Walk {
   readonly unknown: string[] = [];
@@ -97,7 +93,7 @@ class Walk {
   value(node: SchemaNode, value: Json, path: string): Json {
     switch (node.kind) {
       case 'scalar':
-        return scalar(node.scalar, value, path);
+        return SCALAR_READERS[node.scalar](value, path);
       case 'object':
         this.object(node, value, path);
         return value;

@@ -39,19 +39,17 @@ export function parseQuantity(text: string): Quantity | undefined {
   if (match === null) return undefined;
   const [, sign, whole = '', fraction = '', exponent, unit = ''] = match;
   if (whole === '' && fraction === '') return undefined;
-  let numerator = BigInt(whole + fraction);
-  let denominator = 10n ** BigInt(fraction.length);
-  let scale = SCALE.get(unit) ?? NANO;
-  if (exponent !== undefined) {
-    const power = Number(exponent.slice(1));
-    if (power >= 0) scale *= 10n ** BigInt(power);
-    else denominator *= 10n ** BigInt(-power);
-  }
-  numerator *= scale;
-  let nano = numerator / denominator;
-  if (numerator % denominator !== 0n) nano += 1n;
-  const format = exponent !== undefined ? 'DecimalExponent' : unit.endsWith('i') ? 'BinarySI' : 'DecimalSI';
-  return { nano: sign === '-' ? -nano : nano, format };
+  const power = exponent === undefined ? 0 : Number(exponent.slice(1));
+  const scale = (SCALE.get(unit) ?? NANO) * 10n ** BigInt(Math.max(power, 0));
+  const numerator = BigInt(whole + fraction) * scale;
+  const denominator = 10n ** BigInt(fraction.length + Math.max(-power, 0));
+  const nano = numerator / denominator + (numerator % denominator === 0n ? 0n : 1n);
+  return { nano: sign === '-' ? -nano : nano, format: formatOf(exponent, unit) };
+}
+
+function formatOf(exponent: string | undefined, unit: string): QuantityFormat {
+  if (exponent !== undefined) return 'DecimalExponent';
+  return unit.endsWith('i') ? 'BinarySI' : 'DecimalSI';
 }
 
 function scaled(magnitude: bigint, units: readonly (readonly [string, bigint])[]): string | undefined {

@@ -124,7 +124,7 @@ type Labels = Readonly<Record<string, string>>;
 function expressionMatches(expression: JsonObject, labels: Labels): boolean {
   const value = labels[stringAt(expression, 'key') ?? ''];
   const listed = value !== undefined && stringsAt(expression, 'values').includes(value);
-  switch (expression['operator']) {
+  switch (stringAt(expression, 'operator') ?? '') {
     case 'In':
       return listed;
     case 'NotIn':

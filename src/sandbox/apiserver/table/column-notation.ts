@@ -1,5 +1,5 @@
 /** Short ways to write columns of built-in kinds. */
-import { type ApiObject, isObject, type Json, type JsonObject, valueAt } from '../json-value.ts';
+import { type ApiObject, isObject, type Json, type JsonObject, textFor, valueAt } from '../json-value.ts';
 import type { Column } from '../registry/resource.ts';
 
 export type CellValue = string | number | boolean | undefined;
@@ -51,11 +51,11 @@ export function sizeOf(...paths: readonly string[]): CellReader {
 export function selectorText(selector: JsonObject | undefined): string {
   if (selector === undefined) return '<none>';
   const labels = isObject(selector['matchLabels']) ? selector['matchLabels'] : {};
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${String(value)}`);
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${textFor(value)}`);
   const expressions = Array.isArray(selector['matchExpressions']) ? selector['matchExpressions'].filter(isObject) : [];
   const tests = expressions.map((expression) => {
     const values = Array.isArray(expression['values']) ? ` (${expression['values'].map(String).join(',')})` : '';
-    return `${String(expression['key'])} ${String(expression['operator']).toLowerCase()}${values}`;
+    return `${textFor(expression['key'])} ${textFor(expression['operator']).toLowerCase()}${values}`;
   });
   const all = [...pairs, ...tests];
   return all.length === 0 ? '<none>' : all.join(',');

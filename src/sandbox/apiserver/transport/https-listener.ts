@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 import type { Logger } from '../../../platform/log/logger.ts';
 import type { KeyPair } from '../../../platform/pki/authority.ts';
 import type { UserInfo } from '../authn/user-info.ts';
@@ -103,7 +103,8 @@ async function answerTo(
 ): Promise<ApiAnswer> {
   try {
     const headers = headersOf(request);
-    const user = options.identify(headers, certifiedUser(request.socket as TLSSocket));
+    const { socket } = request;
+    const user = options.identify(headers, socket instanceof TLSSocket ? certifiedUser(socket) : undefined);
     const { path, query } = splitPath(request.url ?? '/');
     const body = await readBody(request);
     return await options.handler({ method: request.method ?? 'GET', path, query, headers, body, user, signal });
