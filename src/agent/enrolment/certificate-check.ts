@@ -3,7 +3,7 @@
  * of everything that a hub or the cluster hands us before it is used, so that a swapped or foreign certificate never is.
  */
 import { jurisdiction, type Jurisdiction } from '../../core/model/ids.ts';
-import { createKeyAndCsr, verifyCsr } from '../../platform/pki/certificate-request.ts';
+import { publicKeyFingerprintOf } from '../../platform/pki/certificate-request.ts';
 import { verifyIssuedBy, type CertificateInfo } from '../../platform/pki/certificate.ts';
 import { isPkiError } from '../../platform/pki/pki-error.ts';
 import { parseMemberSpiffeId } from '../../platform/pki/spiffe-id.ts';
@@ -27,16 +27,16 @@ export interface ExpectedIdentity {
 }
 
 /** Throws EnrolmentError `WrongCertificate` with the first thing that is wrong. */
-export async function checkCertificate(
+export function checkCertificate(
   certificatePem: string,
   trustBundlePem: string,
   expected: ExpectedIdentity,
   nowMs: number,
-): Promise<MemberIdentity> {
+): MemberIdentity {
   try {
     const info = verifyIssuedBy(certificatePem, trustBundlePem, nowMs);
     const id = readId(info);
-    await requireOurs(info, id, expected);
+    requireOurs(info, id, expected);
     return {
       certificatePem,
       keyPem: expected.keyPem,
@@ -64,11 +64,11 @@ function readId(info: CertificateInfo): ReturnType<typeof parseMemberSpiffeId> {
   return parseMemberSpiffeId(uri);
 }
 
-async function requireOurs(
+function requireOurs(
   info: CertificateInfo,
   id: ReturnType<typeof parseMemberSpiffeId>,
   expected: ExpectedIdentity,
-): Promise<void> {
+): void {
   if (id.member !== expected.member) {
     throw new EnrolmentError(
       'WrongCertificate',
@@ -81,14 +81,7 @@ async function requireOurs(
       `the certificate is for cluster ${id.clusterUid}, this is ${expected.clusterUid}`,
     );
   }
-  const own = await publicKeyFingerprint(expected);
-  if (info.publicKeyFingerprint !== own) {
+  if (info.publicKeyFingerprint !== publicKeyFingerprintOf(expected.keyPem)) {
     throw new EnrolmentError('WrongCertificate', 'the certificate is for another key than this member holds');
   }
-}
-
-/** By way of a request made from the key: the one place where platform/pki names a key. */
-async function publicKeyFingerprint({ member, keyPem }: ExpectedIdentity): Promise<string> {
-  const { csrPem } = await createKeyAndCsr({ commonName: member, keyPem });
-  return (await verifyCsr(csrPem)).publicKeyFingerprint;
 }

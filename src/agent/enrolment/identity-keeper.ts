@@ -165,7 +165,7 @@ class RenewingIdentity implements IdentityKeeper {
     const answer = await renew(csrPem);
     const trustBundlePem = joinBundles(...answer.trustBundle);
     const expected = { member, clusterUid, keyPem };
-    const renewed = await checkCertificate(answer.certificatePem, trustBundlePem, expected, clock.nowMs());
+    const renewed = checkCertificate(answer.certificatePem, trustBundlePem, expected, clock.nowMs());
     await store.update({ certificatePem: renewed.certificatePem, trustBundlePem });
     return renewed;
   }

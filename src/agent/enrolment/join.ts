@@ -44,7 +44,7 @@ export interface JoinDeps {
 /** The member's identity, joining first if there is none that holds. Undefined when `signal` aborted before. */
 export async function join(deps: JoinDeps, signal: AbortSignal): Promise<MemberIdentity | undefined> {
   const stored = await deps.store.ensure();
-  const held = await storedIdentity(stored, deps);
+  const held = storedIdentity(stored, deps);
   if (held !== undefined) return held;
   const token = await deps.token();
   if (token === undefined || token === '') throw new EnrolmentError('TokenMissing', missingToken(stored, deps));
@@ -52,11 +52,11 @@ export async function join(deps: JoinDeps, signal: AbortSignal): Promise<MemberI
   return new Joining(deps, stored, { token, csrPem }).run(signal);
 }
 
-async function storedIdentity(stored: StoredIdentity, deps: JoinDeps): Promise<MemberIdentity | undefined> {
+function storedIdentity(stored: StoredIdentity, deps: JoinDeps): MemberIdentity | undefined {
   const { certificatePem, trustBundlePem, keyPem } = stored;
   if (certificatePem === undefined || trustBundlePem === undefined) return undefined;
   try {
-    return await checkCertificate(certificatePem, trustBundlePem, { ...deps, keyPem }, deps.clock.nowMs());
+    return checkCertificate(certificatePem, trustBundlePem, { ...deps, keyPem }, deps.clock.nowMs());
   } catch (error) {
     if (!isEnrolmentError(error)) throw error;
     deps.logger.warn('the stored certificate no longer holds; joining anew', { why: error.message });
@@ -133,7 +133,7 @@ class Joining {
   private async take(certificatePem: string, trustBundlePem: string): Promise<MemberIdentity> {
     const { store, clock, logger } = this.deps;
     const { keyPem } = this.stored;
-    const identity = await checkCertificate(certificatePem, trustBundlePem, { ...this.deps, keyPem }, clock.nowMs());
+    const identity = checkCertificate(certificatePem, trustBundlePem, { ...this.deps, keyPem }, clock.nowMs());
     await store.update({ certificatePem, trustBundlePem });
     logger.info('this member has joined', {
       fingerprint: identity.fingerprint,

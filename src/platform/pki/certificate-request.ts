@@ -2,13 +2,15 @@
  * Making and checking certificate signing requests.
  *
  * Invariants: a request counts only if its own key signed it, the key is of a kind we issue for, and the text is small;
- * names asked for beyond the common name are ignored, because who one is, is decided by who accepted the member.
+ * names asked for beyond the common name are ignored, because who one is, is decided by who accepted the member. The X.509
+ * library is loaded by whoever checks requests: an agent only makes them, and it has to stay small.
  */
-import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey, webcrypto, type KeyObject } from 'node:crypto';
+import type { Pkcs10CertificateRequest } from '@peculiar/x509';
+import { encodeCsr } from './csr-encoder.ts';
 import { sha256Hex } from './digest.ts';
 import { decodeOnePem, encodePem } from './pem.ts';
 import { PkiError } from './pki-error.ts';
-import { keyAlgorithm, signingAlgorithm, webcrypto, x509 } from './x509-library.ts';
 
 export interface KeyAndCsr {
   /** PKCS #8 PEM; never leaves the host. */
@@ -27,6 +29,7 @@ export interface VerifiedCsr {
 const csrLabel = 'CERTIFICATE REQUEST';
 const keyLabel = 'PRIVATE KEY';
 const longestCsr = 16 * 1024;
+const keyAlgorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const allowedCurves: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1']);
 
 /** A P-256 key and a request for it. With `keyPem`, a request for that key instead of a new one. */
@@ -35,12 +38,20 @@ export async function createKeyAndCsr(request: {
   readonly keyPem?: string;
 }): Promise<KeyAndCsr> {
   const keys = request.keyPem === undefined ? await generateKeys() : await importKeys(request.keyPem);
-  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: [{ CN: [request.commonName] }],
-    keys,
-    signingAlgorithm,
-  });
-  return { keyPem: await exportKeyPem(keys.privateKey), csrPem: encodePem(new Uint8Array(csr.rawData), csrLabel) };
+  const keyPem = await exportKeyPem(keys.privateKey);
+  return { keyPem, csrPem: encodePem(encodeCsr(request.commonName, createPrivateKey(keyPem)), csrLabel) };
+}
+
+/** SHA-256 of the public half of a private key, hex: the same as `verifyCsr` says of a request made from it. */
+export function publicKeyFingerprintOf(keyPem: string): string {
+  let key: KeyObject;
+  try {
+    key = createPublicKey(createPrivateKey(keyPem));
+  } catch {
+    // The library's message may describe the key.
+    throw new PkiError('Malformed', 'private key: cannot be read');
+  }
+  return sha256Hex(key.export({ format: 'der', type: 'spki' }));
 }
 
 /** Throws PkiError unless the request is well-formed, at most 16 KiB, P-256 or P-384, and signed by its own key. */
@@ -48,7 +59,7 @@ export async function verifyCsr(csrPem: string): Promise<VerifiedCsr> {
   if (csrPem.length > longestCsr) {
     throw new PkiError('Malformed', `CSR of ${csrPem.length} characters, at most ${longestCsr} are allowed`);
   }
-  const { csr, commonName, publicKeySpki } = readCsr(decodeOnePem(csrPem, csrLabel, 'CSR'));
+  const { csr, commonName, publicKeySpki } = await readCsr(decodeOnePem(csrPem, csrLabel, 'CSR'));
   requireAllowedKey(publicKeySpki);
   if (!(await signedByItself(csr))) throw new PkiError('BadSignature', 'CSR: not signed by the key that it asks for');
   return { commonName, publicKeySpki, publicKeyFingerprint: sha256Hex(publicKeySpki) };
@@ -94,13 +105,14 @@ export async function exportKeyPem(key: webcrypto.CryptoKey): Promise<string> {
 }
 
 interface ReadCsr {
-  readonly csr: x509.Pkcs10CertificateRequest;
+  readonly csr: Pkcs10CertificateRequest;
   readonly commonName: string;
   readonly publicKeySpki: Uint8Array;
 }
 
 /** The library reads parts only when asked for them, so that each may turn out to be malformed. */
-function readCsr(der: Uint8Array): ReadCsr {
+async function readCsr(der: Uint8Array): Promise<ReadCsr> {
+  const { x509 } = await import('./x509-library.ts');
   try {
     const csr = new x509.Pkcs10CertificateRequest(Uint8Array.from(der));
     const commonName = csr.subjectName.getField('CN')[0] ?? '';
@@ -110,7 +122,7 @@ function readCsr(der: Uint8Array): ReadCsr {
   }
 }
 
-async function signedByItself(csr: x509.Pkcs10CertificateRequest): Promise<boolean> {
+async function signedByItself(csr: Pkcs10CertificateRequest): Promise<boolean> {
   try {
     return await csr.verify();
   } catch {

@@ -6,10 +6,10 @@
  * revocation, which is the hub's list.
  */
 import { X509Certificate } from 'node:crypto';
+import { readCertificateFields } from './certificate-fields.ts';
 import { sha256Hex } from './digest.ts';
 import { decodePem, encodePem } from './pem.ts';
 import { PkiError } from './pki-error.ts';
-import { x509 } from './x509-library.ts';
 
 export interface CertificateInfo {
   readonly commonName: string;
@@ -94,30 +94,18 @@ function derOf(certificate: string | Uint8Array): Uint8Array {
 
 function infoOf(der: Uint8Array): CertificateInfo {
   try {
-    return readInfo(new x509.X509Certificate(Uint8Array.from(der)), der);
-  } catch (error) {
-    if (error instanceof PkiError) throw error;
+    const certificate = new X509Certificate(der);
+    return {
+      ...readCertificateFields(der),
+      fingerprint: sha256Hex(der),
+      publicKeyFingerprint: sha256Hex(certificate.publicKey.export({ format: 'der', type: 'spki' })),
+      isAuthority: certificate.ca,
+      pem: encodePem(der, label),
+    };
+  } catch {
+    // Neither OpenSSL's nor our own reader's words help whoever handed this in.
     throw new PkiError('Malformed', 'certificate: the DER cannot be read');
   }
-}
-
-function readInfo(certificate: x509.X509Certificate, der: Uint8Array): CertificateInfo {
-  const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
-  const ofType = (type: x509.GeneralNameType): string[] =>
-    names.filter((name) => name.type === type).map((name) => name.value);
-  return {
-    commonName: certificate.subjectName.getField('CN')[0] ?? '',
-    uris: ofType('url'),
-    dnsNames: ofType('dns'),
-    ipAddresses: ofType('ip'),
-    notBeforeMs: certificate.notBefore.getTime(),
-    notAfterMs: certificate.notAfter.getTime(),
-    serial: certificate.serialNumber.toLowerCase(),
-    fingerprint: sha256Hex(der),
-    publicKeyFingerprint: sha256Hex(new Uint8Array(certificate.publicKey.rawData)),
-    isAuthority: certificate.getExtension(x509.BasicConstraintsExtension)?.ca === true,
-    pem: encodePem(der, label),
-  };
 }
 
 function isoOf(ms: number): string {

@@ -70,7 +70,7 @@ describe('the identity keeper', () => {
     const virtual = clock();
     const { keyPem } = await store.ensure();
     const { csrPem } = await createKeyAndCsr({ commonName: 'member-a', keyPem });
-    const initial = await checkCertificate(
+    const initial = checkCertificate(
       await issue(csrPem, validityMs),
       authority.certificatePem,
       { member: 'member-a', clusterUid: 'cluster-1', keyPem },
