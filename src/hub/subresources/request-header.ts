@@ -18,9 +18,9 @@ export async function readRequestHeader(client: KubeClient): Promise<RequestHead
     if (clientCaPem === undefined) return undefined;
     return {
       clientCaPem,
-      allowedNames: list(data?.['requestheader-allowed-names'], []),
-      usernameHeaders: list(data?.['requestheader-username-headers'], ['X-Remote-User']),
-      groupHeaders: list(data?.['requestheader-group-headers'], ['X-Remote-Group']),
+      allowedNames: listOf(data, 'requestheader-allowed-names', []),
+      usernameHeaders: listOf(data, 'requestheader-username-headers', ['X-Remote-User']),
+      groupHeaders: listOf(data, 'requestheader-group-headers', ['X-Remote-Group']),
     };
   } catch (error) {
     if (isNotFound(error) || isForbidden(error)) return undefined;
@@ -28,8 +28,20 @@ export async function readRequestHeader(client: KubeClient): Promise<RequestHead
   }
 }
 
-function list(text: string | undefined, fallback: readonly string[]): readonly string[] {
+/** A list that cannot be read must not pass for an empty one, which would allow every name. */
+function listOf(data: ConfigMapObject['data'], key: string, fallback: readonly string[]): readonly string[] {
+  const text = data?.[key];
   if (text === undefined) return fallback;
-  const parsed: unknown = JSON.parse(text);
-  return Array.isArray(parsed) ? parsed.filter((item) => typeof item === 'string') : fallback;
+  const parsed = parse(text);
+  if (Array.isArray(parsed) && parsed.every((item): item is string => typeof item === 'string')) return parsed;
+  throw new Error(`ConfigMap kube-system/extension-apiserver-authentication: ${key} is not a JSON list of strings`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // What is no JSON is no list either; the caller says so by name.
+    return undefined;
+  }
 }

@@ -83,17 +83,18 @@ function discover(path: string): unknown {
   };
 }
 
+const jobPath = /^namespaces\/([^/]+)\/computejobs\/([^/]+)\/(log|explain)$/;
+
 function targetOf(path: string): Target | undefined {
-  const rest = path.startsWith(`${root}/${version}/`) ? path.slice(root.length + version.length + 2).split('/') : [];
-  if (rest.length === 1 && rest[0] === 'orphans')
-    return { resource: 'orphans', subresource: '', namespace: '', name: '' };
-  const [namespaces, namespace, resource, name, subresource, ...more] = rest;
-  if (namespaces !== 'namespaces' || resource !== 'computejobs' || more.length > 0) return undefined;
-  if (namespace === undefined || name === undefined || (subresource !== 'log' && subresource !== 'explain'))
-    return undefined;
-  const decoded = { namespace: decodePart(namespace), name: decodePart(name) };
-  if (decoded.namespace === undefined || decoded.name === undefined) return undefined;
-  return { resource, subresource, namespace: decoded.namespace, name: decoded.name };
+  const base = `${root}/${version}/`;
+  if (!path.startsWith(base)) return undefined;
+  const rest = path.slice(base.length);
+  if (rest === 'orphans') return { resource: 'orphans', subresource: '', namespace: '', name: '' };
+  const [, inNamespace = '', ofName = '', subresource = ''] = jobPath.exec(rest) ?? [];
+  const [namespace, name] = [decodePart(inNamespace), decodePart(ofName)];
+  return namespace === undefined || name === undefined
+    ? undefined
+    : { resource: 'computejobs', subresource, namespace, name };
 }
 
 /** Undefined for a broken or empty path segment. */
