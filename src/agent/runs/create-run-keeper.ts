@@ -27,6 +27,7 @@ import { FenceMemory } from './fence-memory.ts';
 import { GuestLogs } from './guest-log.ts';
 import { GuestStores } from './guest-stores.ts';
 import { PodSweeper } from './pod-sweeper.ts';
+import { readMissedPreemptions } from './missed-preemptions.ts';
 import { restoreRuns } from './restore-runs.ts';
 import { Roster, type RunObserver } from './roster.ts';
 import type { LiveGuest, RunKeeper } from './run-keeper.ts';
@@ -166,6 +167,7 @@ class Keeper implements RunKeeper {
     await this.loadMemory();
     if (this.stopping.signal.aborted) return;
     this.adopt();
+    await this.askWhatWasMissed();
     this.follow();
     this.workOn(() => true);
     await this.queue.start(this.stopping.signal);
@@ -241,6 +243,25 @@ class Keeper implements RunKeeper {
       this.roster.add(run);
       this.queue.add(run.key);
     }
+  }
+
+  /** Runs that lost pods while no agent looked: was it the scheduler, for an owner pod? */
+  private async askWhatWasMissed(): Promise<void> {
+    const incomplete = [...this.roster.all()].filter((run) => run.ended === undefined && this.lacksPods(run));
+    for (const namespace of new Set(incomplete.map((run) => run.namespace))) {
+      try {
+        for (const { job, facts } of await readMissedPreemptions(this.deps.client, namespace)) {
+          incomplete.find((run) => run.namespace === namespace && run.name === job)?.noteVanished(facts);
+        }
+      } catch (error) {
+        // Only the cause in the history depends on it; the run itself does not wait for that.
+        this.deps.logger.warn('events of a guest namespace cannot be read', { namespace, error });
+      }
+    }
+  }
+
+  private lacksPods(run: TrackedRun): boolean {
+    return [...this.stores.podsOf(run.key)].length < run.order.workers;
   }
 
   private follow(): void {

@@ -315,6 +315,11 @@ export class TrackedRun {
     if (placed.length >= this.order.workers) this.nodes = sharesOf(placed.map(nodeName));
   }
 
+  /** A worker of this run that vanished while no agent looked; a pod that is still there speaks for itself. */
+  noteVanished(facts: WorkerFacts): void {
+    if (!this.known.has(facts.pod)) this.known.set(facts.pod, facts);
+  }
+
   private podsToStop(nowMs: number): readonly string[] {
     return this.workers
       .filter((one) => isLive(one) && one.deletionAskedAtMs === undefined)
