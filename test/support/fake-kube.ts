@@ -34,6 +34,7 @@ export interface KubeCall {
   readonly dryRun: boolean;
 }
 
+const WRITES: readonly string[] = ['create', 'patch', 'delete'];
 const FOREGROUND = 'foregroundDeletion';
 
 export class FakeKube {
@@ -58,7 +59,7 @@ export class FakeKube {
 
   /** Writes that count against the budget of a run: dry runs change nothing. */
   get writes(): readonly KubeCall[] {
-    return this.calls.filter((call) => ['create', 'patch', 'delete'].includes(call.verb) && !call.dryRun);
+    return this.calls.filter((call) => WRITES.includes(call.verb) && !call.dryRun);
   }
 
   /** `create jobs` and the like, in order. */
@@ -77,14 +78,12 @@ export class FakeKube {
     return new FakeClient(this) as unknown as ReturnType<FakeKube['client']>;
   }
 
-  all<T extends KubeObject = Stored>(type: ResourceType): readonly T[] {
-    return [...this.objects].flatMap(([key, object]) =>
-      key.startsWith(`${keyOf(type)}|`) ? [object as unknown as T] : [],
-    );
+  all(type: ResourceType): readonly Stored[] {
+    return [...this.objects].flatMap(([key, object]) => (key.startsWith(`${keyOf(type)}|`) ? [object] : []));
   }
 
-  find<T extends KubeObject = Stored>(type: ResourceType, namespace: string | undefined, name: string): T | undefined {
-    return this.objects.get(pathOf(type, namespace, name)) as unknown as T | undefined;
+  find(type: ResourceType, namespace: string | undefined, name: string): Stored | undefined {
+    return this.objects.get(pathOf(type, namespace, name));
   }
 
   put(type: ResourceType, object: KubeObject): Stored {
@@ -101,7 +100,7 @@ export class FakeKube {
       generation: 1,
     };
     const { status: _status, ...rest } = structuredClone(object) as Stored;
-    return this.store(type, path, { ...rest, metadata } as Stored, 'ADDED');
+    return this.store(type, path, { ...rest, metadata }, 'ADDED');
   }
 
   /** Changes an object as its controller would. */
@@ -136,13 +135,18 @@ export class FakeKube {
       return;
     }
     if (options.propagationPolicy === 'Orphan') this.orphan(object.metadata.uid ?? '');
-    const graceSeconds =
-      options.gracePeriodSeconds ?? (podSpec(object)['terminationGracePeriodSeconds'] as number | undefined) ?? 30;
-    if (type === pods && graceSeconds === 0) throw new Error('a guest was force-deleted');
-    const mustEnd = type === pods && podSpec(object)['nodeName'] !== undefined && !isTerminal(object);
-    if (mustEnd) this.markDeleted(type, object, graceSeconds, []);
+    if (type === pods) this.deletePod(object, options.gracePeriodSeconds);
     else if ((object.metadata.finalizers ?? []).length > 0) this.markDeleted(type, object, 0, []);
     else this.remove(type, object);
+  }
+
+  /** A pod on a node stays until its kubelet says that it has ended. */
+  private deletePod(pod: Stored, gracePeriodSeconds?: number): void {
+    const graceSeconds =
+      gracePeriodSeconds ?? (podSpec(pod)['terminationGracePeriodSeconds'] as number | undefined) ?? 30;
+    if (graceSeconds === 0) throw new Error('a guest was force-deleted');
+    if (podSpec(pod)['nodeName'] !== undefined && !isTerminal(pod)) this.markDeleted(pods, pod, graceSeconds, []);
+    else this.remove(pods, pod);
   }
 
   /** The garbage collector's work: dependents of a gone owner go. */
@@ -356,7 +360,7 @@ class FakeClient {
       { type, name: '', ...(options.namespace === undefined ? {} : { namespace: options.namespace }) },
       () => ({
         metadata: { resourceVersion: this.kube.resourceVersion },
-        items: this.kube.all<T>(type).filter((object) => matches(object, options)),
+        items: this.kube.all(type).filter((object) => matches(object, options)) as unknown as readonly T[],
       }),
     );
   }
@@ -487,17 +491,22 @@ class FakeClient {
     await this.kube.before(call);
     // An answer takes a turn of the event loop at least.
     await Promise.resolve();
-    const isWrite = ['create', 'patch', 'delete'].includes(verb) && !call.dryRun;
-    const doomed = isWrite && this.doom?.write === this.written;
-    if (isWrite) this.written += 1;
-    if (doomed && this.doom?.when === 'before') this.dead = true;
+    const when = this.dyingAt(call);
+    if (when === 'before') this.dead = true;
     if (this.dead) return never();
     this.kube.calls.push(call);
     const result = act();
-    if (doomed) this.dead = true;
+    if (when === 'after') this.dead = true;
     if (this.dead) return never();
     await this.kube.after(call);
     return result;
+  }
+
+  private dyingAt(call: KubeCall): 'before' | 'after' | undefined {
+    if (call.dryRun || !WRITES.includes(call.verb)) return undefined;
+    const doomed = this.doom?.write === this.written ? this.doom.when : undefined;
+    this.written += 1;
+    return doomed;
   }
 }
 
@@ -544,7 +553,7 @@ function matches(object: KubeObject, options: ListOptions): boolean {
 function merge(target: Json, patch: Json): void {
   for (const [name, value] of Object.entries(patch)) {
     if (value === undefined) continue;
-    if (value === null) delete target[name];
+    if (value === null) Reflect.deleteProperty(target, name);
     else if (typeof value === 'object' && !Array.isArray(value)) {
       const below = typeof target[name] === 'object' && target[name] !== null ? (target[name] as Json) : {};
       target[name] = below;

@@ -179,6 +179,8 @@ export class FenceMemory {
       if (open.length === 0) return;
       const shard = this.shards.find((one) => one.entries.size + open.length <= SHARD_CAPACITY);
       if (shard === undefined) throw new Error(`fence memory is full: ${SHARD_COUNT} x ${SHARD_CAPACITY} jobs`);
+      // Asked again after a lost answer: what is known here may be old, and nothing new would be written against it.
+      if (open.some(({ run }) => shard.entries.get(run.jobUid)?.fence === run.fence)) await this.reload(shard);
       const entries = new Map<string, Entry>();
       for (const { run, kind } of open) {
         if ((entries.get(run.jobUid)?.fence ?? 0) >= run.fence) continue;

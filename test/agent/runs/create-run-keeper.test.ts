@@ -262,12 +262,12 @@ describe('orders', () => {
   it.each([
     [
       'the policy refuses',
-      (rig: KeeperRig) => (rig.refusal = { cause: 'JurisdictionRefused', message: 'not in SG' }),
+      (rig: KeeperRig): unknown => (rig.refusal = { cause: 'JurisdictionRefused', message: 'not in SG' }),
       {},
       'JurisdictionRefused',
     ],
-    ['there is no policy', (rig: KeeperRig) => (rig.rules = undefined), {}, 'PolicyRefused'],
-    ['there is no room', (rig: KeeperRig) => (rig.shortage = 'needs 2, have 1'), {}, 'StaleOffer'],
+    ['there is no policy', (rig: KeeperRig): unknown => (rig.rules = undefined), {}, 'PolicyRefused'],
+    ['there is no room', (rig: KeeperRig): unknown => (rig.shortage = 'needs 2, have 1'), {}, 'StaleOffer'],
     ['the template is hostile', () => undefined, { podSpec: { hostNetwork: true } }, 'TemplateRefused'],
     [
       'a reference did not come',
@@ -523,7 +523,9 @@ describe('stopping', () => {
     await rig.running(order);
     rig.changeInventory(() => rig.unreachable.add('node-1'));
     await rig.until(() => rig.phase(order) === 'Unknown');
-    rig.changeInventory(() => rig.unreachable.clear());
+    rig.changeInventory(() => {
+      rig.unreachable.clear();
+    });
     await rig.until(() => rig.phase(order) === 'Running');
     expect(rig.podsOf(order)[0]?.metadata.deletionTimestamp).toBeUndefined();
   });

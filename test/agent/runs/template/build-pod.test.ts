@@ -27,7 +27,7 @@ function build(template: unknown, order = anOrder(), rules = RULES): ReturnType<
 
 type Env = readonly { readonly name: string; readonly value?: string; readonly valueFrom?: unknown }[];
 function envOf(pod: ReturnType<typeof build>, index = 0): Env {
-  return ((pod?.spec['containers'] as readonly { readonly env: Env }[])[index]?.env ?? []) as Env;
+  return (pod?.spec['containers'] as readonly { readonly env: Env }[])[index]?.env ?? [];
 }
 
 describe('the pod that runs here', () => {
