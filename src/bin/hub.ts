@@ -16,11 +16,11 @@ await runProgram({
   name: 'lumbung-hub',
   describe: describeHubSettings,
   load: (sources) => loadHubConfig(sources),
-  make: (config, logger) => {
+  make: async (config, logger) => {
     const clock = systemClock();
     const random = systemRandom();
     const metrics = createMetrics();
-    const transport = createUndiciTransport(clusterCredentials(config), { clock });
+    const transport = createUndiciTransport(await clusterCredentials(config), { clock });
     const client = createKubeClient({
       transport,
       clock,

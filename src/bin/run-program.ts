@@ -22,15 +22,14 @@ export interface Program<C extends LogSettings> {
   readonly name: string;
   readonly describe: () => readonly SettingDescription[];
   readonly load: (sources: Omit<ConfigSources, 'envPrefix'>) => C;
-  readonly make: (
-    config: C,
-    logger: Logger,
-  ) => {
-    readonly app: Runnable;
-    readonly client: KubeClient;
-    readonly clock: Clock;
-    readonly failure?: Promise<never>;
-  };
+  readonly make: (config: C, logger: Logger) => Promise<MadeProgram>;
+}
+
+export interface MadeProgram {
+  readonly app: Runnable;
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly failure?: Promise<never>;
 }
 
 const EXIT_CODE = { clean: 0, failed: 1, misconfigured: 2, forced: 3 } as const;
@@ -53,7 +52,7 @@ export async function runProgram<C extends LogSettings>(program: Program<C>): Pr
     destination: process.stderr,
     fields: { program: program.name },
   });
-  const { app, client, clock, failure } = program.make(config, logger);
+  const { app, client, clock, failure } = await program.make(config, logger);
   const outcome = await runUntilShutdown({
     app,
     clock,

@@ -1,0 +1,57 @@
+/** The agent's process: argv, environment, the token's file and signals in, exit code out. */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { createAgentApp } from '../agent/app.ts';
+import { describeAgentSettings, loadAgentConfig, type AgentConfig } from '../agent/config.ts';
+import { systemClock } from '../platform/clock/system-clock.ts';
+import { systemRandom } from '../platform/clock/system-random.ts';
+import { createKubeClient } from '../platform/kube/kube-client-http.ts';
+import { createUndiciTransport } from '../platform/kube/undici-transport.ts';
+import { createMetrics } from '../platform/metrics/registry.ts';
+import { clusterCredentials } from './cluster-credentials.ts';
+import { runProgram } from './run-program.ts';
+import { COMMIT, VERSION } from './version.ts';
+
+await runProgram({
+  name: 'lumbung-agent',
+  describe: describeAgentSettings,
+  load: (sources) => loadAgentConfig(sources),
+  make: async (config, logger) => {
+    const clock = systemClock();
+    const random = systemRandom();
+    const metrics = createMetrics();
+    const transport = createUndiciTransport(await clusterCredentials(config), { clock });
+    const client = createKubeClient({
+      transport,
+      clock,
+      random,
+      logger,
+      metrics,
+      userAgent: `lumbung-agent/${VERSION}`,
+      host: 'member',
+    });
+    const app = createAgentApp({
+      config: { ...config, identity: config.identity ?? hostname() },
+      client,
+      clock,
+      random,
+      logger,
+      metrics,
+      version: VERSION,
+      commit: COMMIT,
+      token: () => readToken(config),
+    });
+    return { app, client, clock, failure: app.failure };
+  },
+});
+
+/** Read when it is needed: an invitation that was used up is often deleted afterwards. */
+async function readToken({ token, tokenFile }: AgentConfig): Promise<string | undefined> {
+  if (tokenFile === undefined) return token;
+  try {
+    return (await readFile(tokenFile, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
