@@ -86,8 +86,9 @@ function viewOf(raw: KubeObject): PodView {
   };
 }
 
+/** Where a bound pod wished to be is of no interest: forms of it that a newer Kubernetes knows must not make it unreadable. */
 function wishesOf(spec: Json, bound: boolean): Pick<PodView, 'requests' | 'readable' | 'nodeTerms' | 'tolerations'> {
-  const facts = readPodSpec(spec);
+  const facts = readPodSpec(bound ? { ...spec, nodeSelector: {}, affinity: {}, tolerations: [] } : spec);
   if (!facts.ok) return { requests: NO_RESOURCES, readable: false, nodeTerms: [], tolerations: [] };
   const { requests, nodeTerms, tolerations } = facts.value;
   return { requests, readable: true, nodeTerms: bound ? [] : nodeTerms, tolerations: bound ? [] : tolerations };

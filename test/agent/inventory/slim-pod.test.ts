@@ -57,4 +57,12 @@ describe('a slim pod', () => {
     expect(slimPod(aRawPod('p', { cpu: 'many', node: 'n1' })).view).toMatchObject({ readable: false, requests: {} });
     expect(slimPod({ metadata: { name: 'empty' } }).view.readable).toBe(false);
   });
+
+  it('reads what a bound pod holds whatever newer wishes it came with', () => {
+    const tolerations = [{ key: 'load', operator: 'Gt', value: '5' }];
+    const bound = slimPod(aRawPod('p', { node: 'n1', gpus: 1, spec: { tolerations } })).view;
+    expect(bound).toMatchObject({ readable: true, requests: { 'nvidia.com/gpu': 1 } });
+    // Where it would fit is not known while it waits.
+    expect(slimPod(aRawPod('p', { gpus: 1, spec: { tolerations } })).view.readable).toBe(false);
+  });
 });
