@@ -10,6 +10,7 @@ import type { KubeObject } from '../../../src/platform/kube/object.ts';
 import { createSinkLogger } from '../../../src/platform/log/logger.ts';
 import { createAuthority } from '../../../src/platform/pki/authority.ts';
 import { parseBundle, parseCertificate, verifyIssuedBy } from '../../../src/platform/pki/certificate.ts';
+import { eventually } from '../../support/eventually.ts';
 import { fakeObjects, type FakeObjects } from './federation-rig.ts';
 
 const dayMs = 86_400_000;
@@ -78,13 +79,26 @@ describe('openAuthorityStore', () => {
     await opening.clock.advanceAsync(15 * dayMs - 1);
     expect(serials).toEqual([]);
     await opening.clock.advanceAsync(1);
-    for (let turn = 0; turn < 100 && serials.length === 0; turn += 1) await new Promise((go) => setTimeout(go, 5));
-    expect(serials).toHaveLength(1);
+    await eventually(() => serials.length === 1, { what: 'the certificate was renewed' });
     expect(store.tls.current().keyPem).not.toBe(before.keyPem);
     store.stop();
     await opening.clock.advanceAsync(60 * dayMs);
     await new Promise((go) => setTimeout(go, 20));
     expect(serials).toHaveLength(1);
+  });
+
+  it('starts no timer again when a renewal ends after it was stopped', async () => {
+    const opening = anOpening();
+    const store = await open(opening);
+    let renewals = 0;
+    store.tls.subscribe(() => (renewals += 1));
+    opening.clock.advance(15 * dayMs);
+    store.stop();
+    await eventually(() => renewals === 1, { what: 'the renewal that was under way has ended' });
+    await new Promise((go) => setImmediate(go));
+    opening.clock.advance(15 * dayMs);
+    await new Promise((go) => setTimeout(go, 50));
+    expect(renewals).toBe(1);
   });
 
   it('trusts a retired authority beside the current one', async () => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { fence, jobUid, jurisdiction } from '../../../src/core/model/ids.ts';
 import { reviewSession } from '../../../src/hub/federation/admission-watch.ts';
+import { serveSession } from '../../../src/hub/federation/session.ts';
 import { VirtualClock } from '../../../src/platform/clock/virtual-clock.ts';
+import { memoryStreamPair } from '../../../src/platform/grpc/memory-stream.ts';
+import type { AgentMessage, HubMessage } from '../../../src/wire/session-messages.ts';
 import { aNode } from '../../support/core-builders.ts';
 import { aHello, aPeer, clusterA, FederationRig, memberA, reporting, settle } from './federation-rig.ts';
 
@@ -170,6 +173,23 @@ describe('ending a session', () => {
     rig.outbound.push(memberA);
     await settle();
     expect(agent.of('desired')).toHaveLength(desired);
+  });
+
+  it('takes nothing more from a revoked member that does not read its goodbye', async () => {
+    const rig = new FederationRig();
+    const pair = memoryStreamPair<AgentMessage, HubMessage>();
+    const served = serveSession(pair.b, aPeer(), rig.deps);
+    pair.a.send({ kind: 'hello', hello: aHello() });
+    await settle();
+    const session = rig.sessions.get(memberA);
+    for (let nonce = 0; nonce < 40; nonce += 1) session?.send({ kind: 'ping', nonce });
+    await settle();
+    session?.end('Revoked', 'member-a was revoked', 60_000);
+    pair.a.send(reporting());
+    await settle();
+    expect(pair.b.queued).toBeGreaterThan(0);
+    expect(rig.fleet.reports).toEqual([]);
+    await served;
   });
 
   it.each([
