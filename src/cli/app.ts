@@ -18,6 +18,7 @@ import { plainText } from './render/plain-text.ts';
 export async function runCli(argv: readonly string[], io: CliIo, version: string): Promise<ExitCode> {
   const parser = yargs()
     .scriptName('lumbung')
+    .locale('en')
     .usage("$0 <command>\n\nPools the idle GPUs of many organisations' clusters.")
     .version(version)
     .command('member', 'invite, accept, list, cordon, leave and revoke members', (member) =>

@@ -4,7 +4,7 @@ import { systemClock } from '../platform/clock/system-clock.ts';
 import { systemRandom } from '../platform/clock/system-random.ts';
 import type { KubeClient } from '../platform/kube/kube-client.ts';
 import { createKubeClient } from '../platform/kube/kube-client-http.ts';
-import { loadKubeConfig, type KubeConfigSource } from '../platform/kube/kubeconfig.ts';
+import { KubeConfigError, loadKubeConfig, type KubeConfigSource } from '../platform/kube/kubeconfig.ts';
 import { createUndiciTransport } from '../platform/kube/undici-transport.ts';
 import { CliFailure, EXIT, type CliIo } from './cli-io.ts';
 
@@ -52,7 +52,7 @@ function load(options: AccessOptions, io: CliIo): ReturnType<typeof loadKubeConf
   try {
     return loadKubeConfig(source);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CliFailure(EXIT.usage, `kubeconfig ${path} cannot be used: ${why}`);
+    if (!(error instanceof KubeConfigError)) throw error;
+    throw new CliFailure(EXIT.usage, error.message);
   }
 }

@@ -91,9 +91,9 @@ describe('the command line', () => {
   });
 
   it.each([
-    ['no-such-file', undefined, /kubeconfig .*no-such-file cannot be used: .*ENOENT/],
-    ['empty', '{}', /kubeconfig .*empty cannot be used: .*context/],
-    ['broken', 'token: "s3cr3t-canary', /kubeconfig .*broken cannot be used/],
+    ['no-such-file', undefined, /^kubeconfig .*no-such-file: .*ENOENT/],
+    ['empty', '{}', /^kubeconfig .*empty: context .* is missing/],
+    ['broken', 'token: "s3cr3t-canary', /^kubeconfig .*broken: cannot be read/],
   ])('names a kubeconfig that cannot be used: %s', async (name, text, message) => {
     const path = text === undefined ? `${rig.kubeconfig}-no-such-file` : await rig.writeKubeconfig(name, text);
     const ran = await rig.run('member', 'list', '--kubeconfig', path);
