@@ -424,6 +424,10 @@ class FakeClient {
       wake();
     });
     const signal = options.signal;
+    const aborted = (): void => {
+      wake();
+    };
+    signal?.addEventListener('abort', aborted);
     // What happened between the list and this call comes first, as from a real watch cache.
     for (const object of this.kube.all(type)) {
       const newer = Number(object.metadata.resourceVersion) > Number(options.resourceVersion ?? 0);
@@ -438,17 +442,11 @@ class FakeClient {
         }
         await new Promise<void>((resolve) => {
           wake = resolve;
-          signal?.addEventListener(
-            'abort',
-            () => {
-              resolve();
-            },
-            { once: true },
-          );
         });
       }
     } finally {
       off();
+      signal?.removeEventListener('abort', aborted);
     }
   }
 

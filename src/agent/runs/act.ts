@@ -8,7 +8,7 @@
  */
 import { GUEST_RUN_RESOURCE } from '../../api/v1alpha1/guest-run.ts';
 import { ANNOTATIONS } from '../../api/v1alpha1/labels.ts';
-import type { NodeName } from '../../core/model/ids.ts';
+import type { NodeName, TenantName } from '../../core/model/ids.ts';
 import type { RunEnd, RunPhase } from '../../core/model/run.ts';
 import type { Reason, RunAction } from '../../core/run/agent-plan.ts';
 import { countWorkers } from '../../core/run/worker-verdict.ts';
@@ -16,7 +16,7 @@ import { formatTimestamp } from '../../platform/clock/timestamp.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import * as types from '../../platform/kube/builtin-resources.ts';
 import type { KubeClient } from '../../platform/kube/kube-client.ts';
-import { isAlreadyExists, isKubeError, isNotFound } from '../../platform/kube/kube-error.ts';
+import { isAlreadyExists, isKubeError, isNotFound, type KubeError } from '../../platform/kube/kube-error.ts';
 import type { KubeObject, OwnerReference, ResourceType } from '../../platform/kube/object.ts';
 import type { Logger } from '../../platform/log/logger.ts';
 import { assertNever } from '../../std/assert-never.ts';
@@ -38,6 +38,8 @@ export interface ActDeps {
   readonly assertMayAct: () => void;
   /** Nodes of the run's class that are offered now. */
   readonly eligibleNodes: (run: TrackedRun) => readonly NodeName[];
+  /** The tenant's namespace is gone. */
+  readonly groundLost: (tenant: TenantName) => void;
   /** Longest grace that the owner allows now, ms. */
   readonly maxGraceMs: () => number;
 }
@@ -219,13 +221,28 @@ export class RunActor {
     try {
       return await client.create<KubeObject>(type, object);
     } catch (error) {
-      const { name = '', namespace = '' } = object.metadata;
-      if (isAlreadyExists(error)) return client.get<KubeObject>({ type, namespace, name });
+      if (isAlreadyExists(error)) return this.found(type, object);
       if (!isKubeError(error) || !isDefinite(error.status)) throw error;
-      const cause = isNotFound(error) ? 'StaleOffer' : 'AdmissionError';
-      run.ownWish ??= { cause, message: `the member's API server refuses ${type.kind} ${name}: ${error.message}` };
+      this.refused(run, `${type.kind} ${object.metadata.name ?? ''}`, error);
       return undefined;
     }
+  }
+
+  /** Of the parts it is enough to know that they are there: Secrets are never read. */
+  private async found(type: ResourceType, object: objects.MadeObject): Promise<KubeObject> {
+    if (type !== GUEST_RUN_RESOURCE && type !== types.jobs) return object;
+    const { name = '', namespace = '' } = object.metadata;
+    return this.deps.client.get<KubeObject>({ type, namespace, name });
+  }
+
+  private refused(run: TrackedRun, what: string, error: KubeError): void {
+    // Only a namespace that is gone answers 404: it is made again for the next run.
+    const groundLost = isNotFound(error);
+    if (groundLost) this.deps.groundLost(run.order.tenant);
+    // The server's sentence may quote what it dislikes; of a Secret nobody may read it.
+    const why = what.startsWith('Secret ') ? error.reason : error.message;
+    const message = `the member's API server refuses ${what}: ${why}`;
+    run.ownWish ??= { cause: groundLost ? 'StaleOffer' : 'AdmissionError', message };
   }
 
   private ownerOf(run: TrackedRun): OwnerReference {

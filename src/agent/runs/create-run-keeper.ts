@@ -118,6 +118,9 @@ class Keeper implements RunKeeper {
       ...writing,
       memory: this.memory,
       eligibleNodes: (run) => this.eligibleNodes(run),
+      groundLost: (tenant) => {
+        ground.invalidate(tenant);
+      },
       maxGraceMs: () => deps.lending.guestRules()?.maxGraceMs ?? DEFAULT_GRACE_MS,
     });
     this.roster = new Roster({
@@ -182,10 +185,15 @@ class Keeper implements RunKeeper {
 
   applyDesired(desired: Desired): void {
     const now = this.deps.clock.read();
-    if (!this.roster.apply(desired, now)) return;
-    for (const id of this.roster.unknownCancels()) this.roster.add(unknownRun(id, this.deps.member, now));
+    const touched = this.roster.apply(desired, now);
+    if (touched === undefined) return;
+    for (const id of this.roster.unknownCancels()) {
+      const run = unknownRun(id, this.deps.member, now);
+      this.roster.add(run);
+      touched.add(run.key);
+    }
     this.forgetGoneJobs();
-    this.workOn(() => true);
+    for (const key of touched) this.queue.add(key);
     this.notify();
   }
 

@@ -64,6 +64,13 @@ export function byRun(object: KubeObject): readonly string[] {
   return key === undefined ? [] : [key];
 }
 
+/** The order inside serves to take a run over; of one that has ended the template is not needed for that. */
+export function slimRecord(record: GuestRunObject): GuestRunObject {
+  if (record.status?.phase !== 'Ended') return record;
+  const { template: _template, ...order } = record.spec.order;
+  return { ...record, spec: { ...record.spec, order } };
+}
+
 export function slimPod(pod: GuestPod): GuestPod {
   const { spec, status } = pod;
   return {

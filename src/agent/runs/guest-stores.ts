@@ -17,6 +17,7 @@ import {
   runKeyOf,
   slimJob,
   slimPod,
+  slimRecord,
   type GuestJob,
   type GuestPod,
   type GuestRunObject,
@@ -36,7 +37,7 @@ export class GuestStores {
 
   constructor(deps: GuestStoresDeps) {
     const common = { ...deps, labelSelector: `${LABELS.guest}=${GUEST_LABEL_VALUE}`, indexers: { [BY_RUN]: byRun } };
-    this.guestRuns = createReflector<GuestRunObject>({ ...common, type: GUEST_RUN_RESOURCE });
+    this.guestRuns = createReflector<GuestRunObject>({ ...common, type: GUEST_RUN_RESOURCE, transform: slimRecord });
     this.jobs = createReflector<GuestJob>({ ...common, type: jobs, transform: slimJob });
     this.pods = createReflector<GuestPod>({ ...common, type: pods, transform: slimPod });
   }

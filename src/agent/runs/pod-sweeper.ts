@@ -4,6 +4,8 @@
  *
  * Invariant: a pod is deleted only when two sweeps in a row found it so, gracefully, by its own grace.
  */
+import { guestNamespace } from '../../api/v1alpha1/child-names.ts';
+import { LABELS } from '../../api/v1alpha1/labels.ts';
 import { pods } from '../../platform/kube/builtin-resources.ts';
 import type { KubeClient } from '../../platform/kube/kube-client.ts';
 import { isNotFound } from '../../platform/kube/kube-error.ts';
@@ -37,10 +39,13 @@ export class PodSweeper {
   }
 
   private isStray(pod: GuestPod): boolean {
-    if (pod.metadata.deletionTimestamp !== undefined) return false;
+    const { deletionTimestamp, labels, namespace } = pod.metadata;
     const key = runKeyOf(pod);
+    // A pod of the owner that carries our label by mistake is not ours: the agent knows its own namespaces.
+    const ours = namespace === guestNamespace(labels?.[LABELS.tenant] ?? '');
+    if (key === undefined || !ours || deletionTimestamp !== undefined) return false;
     const { stores, isKnown } = this.deps;
-    return key === undefined || (!isKnown(key) && stores.record(key) === undefined && stores.job(key) === undefined);
+    return !isKnown(key) && stores.record(key) === undefined && stores.job(key) === undefined;
   }
 
   private async remove(pod: GuestPod): Promise<void> {

@@ -46,7 +46,7 @@ export function restoreFromRecord(record: GuestRunObject, now: ClockReading, log
     const acknowledged = status?.outcomeAcknowledged === true;
     const sinceMs = now.monotonicMs - Math.max(0, now.wallMs - end.endedAtMs);
     run.ended = { end, sinceMs, recorded: acknowledged ? 'Acknowledged' : 'Outcome', reportAcked: false };
-    run.acknowledged = acknowledged;
+    if (acknowledged) run.acknowledge();
   } else if (status?.phase === 'Stopping') {
     run.stop = {
       cause: causeFromStatus(record),

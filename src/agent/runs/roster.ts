@@ -65,12 +65,12 @@ export class Roster {
     this.runs.delete(run.key);
   }
 
-  /** Takes the hub's word. False = it was old. */
-  apply(desired: Desired, now: ClockReading): boolean {
+  /** Takes the hub's word. Returns the keys of the runs that it may mean something to; undefined = it was old. */
+  apply(desired: Desired, now: ClockReading): Set<string> | undefined {
     const known = this.desired?.generation;
     if (known !== undefined && compareGenerations(desired.generation, known) <= 0) {
       this.deps.rejected(desired.generation.term < known.term ? 'LowerTerm' : 'OldGeneration');
-      return false;
+      return undefined;
     }
     this.desired = desired;
     this.ordered = new Set(desired.runs.map((order) => runKey(order.id)));
@@ -82,7 +82,15 @@ export class Roster {
       const mentioned = this.ordered.has(run.key) || this.cancels.has(run.key);
       run.unmentioned = run.ended?.reportAcked === true && !mentioned;
     }
-    return true;
+    const acked = new Set(desired.outcomeAcks.map(runKey));
+    return new Set([...this.runs.values()].filter((run) => this.concerns(run, acked)).map((run) => run.key));
+  }
+
+  /** Runs that live on unmentioned, and ended ones that wait out their retention, need no look at every Desired. */
+  private concerns(run: TrackedRun, acked: ReadonlySet<string>): boolean {
+    if (this.goneJobs.has(run.order.id.jobUid)) return true;
+    if (run.ended !== undefined) return acked.has(run.key);
+    return !run.isHere || this.cancels.has(run.key);
   }
 
   /** Cancels of runs that are not known here: their fences must be closed, so that a late order never starts them. */
@@ -178,7 +186,7 @@ export class Roster {
 
   private acknowledge(id: RunId): void {
     const run = this.runs.get(runKey(id));
-    if (run?.ended !== undefined) run.acknowledged = true;
+    if (run?.ended !== undefined) run.acknowledge();
   }
 
   private sorted(): readonly TrackedRun[] {

@@ -20,7 +20,7 @@ import {
 } from '../../core/run/agent-plan.ts';
 import { isLive, type WorkerFacts } from '../../core/run/worker-verdict.ts';
 import type { ClockReading } from '../../platform/clock/clock.ts';
-import { parseTimestamp } from '../../platform/clock/timestamp.ts';
+import type { KubeObject } from '../../platform/kube/object.ts';
 import type { GuestStores } from './guest-stores.ts';
 import { readJob } from './read-job.ts';
 import { readPod } from './read-pod.ts';
@@ -203,6 +203,13 @@ export class TrackedRun {
     return true;
   }
 
+  /** The hub has recorded the outcome: nothing will need the template again. */
+  acknowledge(): void {
+    if (this.acknowledged) return;
+    this.acknowledged = true;
+    this.order = { ...this.order, template: {} };
+  }
+
   made(child: 'record' | 'job', uid: string | undefined, nowMs: number): void {
     this[child].uid = uid;
     this[child].madeMs = nowMs;
@@ -236,7 +243,7 @@ export class TrackedRun {
   private observeRecord({ stores, now }: Observation): void {
     const object = stores.record(this.key);
     const mine = this.record.uid === undefined || object?.metadata.uid === this.record.uid;
-    if (object !== undefined && mine) {
+    if (object !== undefined && mine && this.isAtHome(object)) {
       this.record.uid = object.metadata.uid;
       this.record.seen = true;
       this.recordGone = object.metadata.deletionTimestamp !== undefined;
@@ -245,13 +252,18 @@ export class TrackedRun {
     if (this.record.seen || this.isOverdue(this.record, now)) this.recordGone = true;
   }
 
+  /** Labels can be copied by anybody; name and place are given by the agent. */
+  private isAtHome({ metadata }: KubeObject): boolean {
+    return metadata.namespace === this.namespace && metadata.name === this.name;
+  }
+
   private isOverdue(child: ChildState, now: ClockReading): boolean {
     return child.madeMs !== undefined && now.monotonicMs - child.madeMs > WATCH_LAG_MS;
   }
 
   private observeJob({ stores, now }: Observation): void {
     const object = stores.job(this.key);
-    if (object === undefined) {
+    if (object === undefined || !this.isAtHome(object)) {
       if (!this.job.seen && !this.isOverdue(this.job, now)) return;
       this.jobGoneFromCluster = true;
       this.jobFacts = undefined;
@@ -304,7 +316,7 @@ export class TrackedRun {
     const present = new Set<string>();
     for (const pod of stores.podsOf(this.key)) {
       const facts = readPod(pod, { gpuContainer: this.order.gpuContainer, unreachableNodes });
-      if (facts === undefined) continue;
+      if (facts === undefined || pod.metadata.namespace !== this.namespace) continue;
       present.add(facts.pod);
       this.known.set(facts.pod, facts);
     }
@@ -360,12 +372,4 @@ function sharesOf(nodes: readonly NodeName[]): readonly NodeShare[] {
 /** `{name: value}` where there is a value: what exactOptionalPropertyTypes wants. */
 function present<N extends string, V>(name: N, value: V | undefined): Partial<Record<N, V>> {
   return value === undefined ? {} : ({ [name]: value } as Partial<Record<N, V>>);
-}
-
-/** Wall time of an object's making; `fallbackMs` where it does not say. */
-export function createdAtMs(
-  object: { readonly metadata: { readonly creationTimestamp?: string } },
-  fallbackMs: number,
-): number {
-  return parseTimestamp(object.metadata.creationTimestamp) ?? fallbackMs;
 }

@@ -758,3 +758,63 @@ describe('answers that are lost', () => {
     });
   });
 });
+
+describe('what guests leave alone', () => {
+  it('a Secret that the API server refuses is never quoted', async () => {
+    const rig = await aRig();
+    rig.kube.before = (call) => {
+      if (call.plural === 'secrets') throw refusal(422, 'Invalid', 'data[TOKEN]: Invalid value: "s3cret"');
+    };
+    const sealed = seal(Buffer.from(JSON.stringify({ data: { TOKEN: 'czNjcmV0' } })), SEALING_PUBLIC_KEY);
+    const order: RunOrder = { ...anOrder(), attachments: [{ kind: 'Secret', name: 'keys', type: '', sealed }] };
+    rig.desire({ runs: [order] });
+    await rig.until(() => rig.phase(order) === 'Ended');
+    expect(rig.report(order)?.end).toMatchObject({ cause: 'AdmissionError' });
+    expect(JSON.stringify([rig.report(order), rig.record(order)])).not.toContain('s3cret');
+  });
+
+  it('a namespace that was deleted is made again for the next run', async () => {
+    const rig = await aRig();
+    const [first] = await rig.running(anOrder({ uid: 'first' }));
+    rig.kube.exitPod(first!, 0);
+    await rig.until(() => rig.phase(anOrder({ uid: 'first' })) === 'Ended');
+    rig.kube.remove(namespaces, rig.kube.must(namespaces, undefined, 'guest-team-a'));
+    const second = anOrder({ uid: 'second' });
+    rig.desire({ runs: [second] });
+    await rig.until(() => rig.phase(second) === 'Ended');
+    expect(rig.report(second)?.end).toMatchObject({ cause: 'StaleOffer' });
+    const third = anOrder({ uid: 'third' });
+    rig.desire({ runs: [third] });
+    await rig.until(() => rig.job(third) !== undefined);
+  });
+
+  it('pods of the owner that carry our labels by mistake are neither counted nor deleted', async () => {
+    const rig = await aRig();
+    const order = anOrder();
+    await rig.running(order);
+    rig.kube.put(namespaces, { metadata: { name: 'owner' } });
+    const labels = { 'lumbung.dev/guest': 'true', 'lumbung.dev/job-uid': 'job-9', 'lumbung.dev/fence': '1' };
+    const copied = { ...rig.podsOf(order)[0]!.metadata.labels };
+    const annotations = { 'batch.kubernetes.io/job-completion-index': '0' };
+    rig.kube.put(pods, { metadata: { name: 'stray', namespace: 'owner', labels } });
+    const twin = rig.kube.put(pods, { metadata: { name: 'twin', namespace: 'owner', labels: copied, annotations } });
+    rig.kube.setPod(twin, { phase: 'Failed' });
+    await rig.pass(200_000);
+    expect(rig.report(order)).toMatchObject({ phase: 'Running', workers: { running: 1, failed: 0 } });
+    expect(rig.kube.podsOf('owner').map((pod) => pod.metadata.deletionTimestamp)).toEqual([undefined, undefined]);
+  });
+
+  it('an order that somebody has edited in its GuestRun is left alone and named', async () => {
+    const rig = await aRig();
+    const order = anOrder();
+    await rig.running(order);
+    await rig.crash();
+    rig.kube.update(GUEST_RUN_RESOURCE, rig.record(order)!, (copy) => {
+      (copy['spec'] as Record<string, unknown>)['order'] = { id: 'nonsense' };
+    });
+    const next = await successorOf(rig);
+    await next.pass(200_000);
+    expect(rig.podsOf(order)[0]?.metadata.deletionTimestamp).toBeUndefined();
+    expect(next.keeper.reports()).toEqual([]);
+  });
+});
