@@ -71,7 +71,7 @@ process.stdout.write(
 const kept = failure === undefined && promises.every((promised) => promised.kept);
 if (failure !== undefined) {
   process.stderr.write(
-    `the story could not be told to its end: ${failure instanceof Error ? failure.message : String(failure)}\nlogs are kept in ${federation.dir}\n`,
+    `the story could not be told to its end: ${failure instanceof Error ? failure.message : JSON.stringify(failure)}\nlogs are kept in ${federation.dir}\n`,
   );
 }
 

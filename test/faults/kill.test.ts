@@ -16,7 +16,8 @@ const members = ['north', 'south', 'east'].map((name) => ({
 async function start(dist?: string): Promise<Federation> {
   const federation = await Federation.start({
     members,
-    hubSettings: secondsHub, agentSettings: secondsAgent,
+    hubSettings: secondsHub,
+    agentSettings: secondsAgent,
     ...(dist === undefined ? {} : { dist }),
   });
   await applyObjects(federation.hubCluster.client, secondsPool('faults', ['team-a']));

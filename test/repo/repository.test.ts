@@ -60,7 +60,11 @@ describe('the repository', () => {
     const broken = files
       .filter((file) => file.endsWith('.md'))
       .flatMap((file) =>
-        [...read(file).replace(/`[^`]*`/g, '').matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+        [
+          ...read(file)
+            .replace(/`[^`]*`/g, '')
+            .matchAll(/\]\((?!https?:|#)([^)#\s]+)/g),
+        ]
           .map((match) => new URL(match[1] ?? '', `file:///${file}`).pathname.slice(1).replace(/\/$/, ''))
           .filter((target) => !known.has(target) && !folders.has(target))
           .map((target) => `${file}: ${target}`),

@@ -30,5 +30,8 @@ export async function eventually<T>(
     if (performance.now() > deadline) break;
     await new Promise((resolve) => setTimeout(resolve, options.everyMs ?? 25));
   }
-  throw new Error(`not within ${options.withinMs ?? 10_000} ms: ${options.what}`, last === undefined ? {} : { cause: last });
+  throw new Error(
+    `not within ${options.withinMs ?? 10_000} ms: ${options.what}`,
+    last === undefined ? {} : { cause: last },
+  );
 }

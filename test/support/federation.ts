@@ -4,7 +4,7 @@
  * the benchmarks stand on it.
  */
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { COMPUTE_JOB_RESOURCE } from '../../src/api/v1alpha1/compute-job.ts';
@@ -401,14 +401,4 @@ export async function runCommand(
     });
   });
   return { code, stdout, stderr };
-}
-
-/** What is left of a federation's files, for tests that nothing stays. */
-export async function leftovers(dir: string): Promise<readonly string[]> {
-  try {
-    return await readdir(dir);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
 }

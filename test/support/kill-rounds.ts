@@ -132,10 +132,8 @@ async function lostCompletions(options: KillRoundsOptions): Promise<readonly str
   return items
     .filter((job) => {
       const last = lives.filter((life) => life.job === job.metadata.uid).at(-1);
-      const complete =
-        last !== undefined &&
-        last.exits.size === job.spec.workers &&
-        [...last.exits.values()].every((code) => code === 0);
+      const codes = [...(last?.exits.values() ?? [])];
+      const complete = codes.length === job.spec.workers && codes.every((code) => code === 0);
       return complete && job.status?.phase !== 'Succeeded';
     })
     .map((job) => job.metadata.name ?? '');

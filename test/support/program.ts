@@ -28,7 +28,8 @@ export class Program {
   }
 
   get running(): boolean {
-    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+    const { child } = this;
+    return child?.exitCode === null && child.signalCode === null;
   }
 
   start(): void {

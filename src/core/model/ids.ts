@@ -2,7 +2,7 @@
  * Names and identities, branded so that one is never passed for another. Parsing happens at the edges (api, wire);
  * inside core a value of these types is already well-formed.
  */
-import type { Brand } from '../../std/brand.ts';
+import type { Brand } from './brand.ts';
 
 /** Name of a MemberCluster. DNS-1123 label. */
 export type MemberName = Brand<string, 'MemberName'>;

@@ -71,6 +71,3 @@ export type Reason =
   | { readonly kind: 'NoMemberFits'; readonly members: number; readonly nearest: MemberRefusal }
   /** At least one member could, once capacity frees. */
   | { readonly kind: 'WaitingForCapacity'; readonly members: number; readonly nearest: MemberRefusal };
-
-export type ReasonKind = Reason['kind'];
-export type MemberRefusalKind = MemberRefusalReason['kind'];

@@ -50,7 +50,9 @@ async function aMember(nodes: readonly (readonly [string, NodeShape])[]) {
     () => inventory.stop(),
   );
   for (const [name, shape] of nodes) stores.nodes.put(slimNode(aRawNode(name, shape)));
-  const pod = (name: string, shape: PodShape): void => { stores.pods.put(slimPod(aRawPod(name, shape))); };
+  const pod = (name: string, shape: PodShape): void => {
+    stores.pods.put(slimPod(aRawPod(name, shape)));
+  };
   /** A gang with one worker per listed node, already running. */
   const guests: LiveGuest[] = [];
   const guest = (uid: string, on: readonly string[], gpus: number, more: Partial<LiveGuest> = {}): void => {

@@ -4,11 +4,6 @@
  */
 import type { Resource } from './resource.ts';
 
-export interface GroupVersion {
-  readonly group: string;
-  readonly version: string;
-}
-
 function routeKey(group: string, version: string, plural: string): string {
   return `${group}/${version}/${plural}`;
 }
