@@ -54,6 +54,8 @@ export interface InProcessMember {
   /** More of the LendingPolicy's spec; default lends everything with a reclaim grace of 1 s. */
   readonly policy?: Readonly<Record<string, unknown>>;
   readonly runtime?: Runtime;
+  /** How far the agent's wall clock is ahead of this machine's. */
+  readonly wallAheadMs?: () => number;
 }
 
 export interface InProcessOptions {
@@ -129,12 +131,17 @@ export class InProcessFederation {
   static async start(options: InProcessOptions): Promise<InProcessFederation> {
     const dir = await mkdtemp(join(tmpdir(), 'lumbung-in-process-'));
     const closers: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 5 })];
+    let federation: InProcessFederation | undefined;
     try {
-      const federation = new InProcessFederation({ dir, closers, ...(await startHub(dir, closers, options)) });
-      await Promise.all(options.members.map((shape, at) => federation.addMember(shape, at + 2)));
+      federation = new InProcessFederation({ dir, closers, ...(await startHub(dir, closers, options)) });
+      const joins = options.members.map((shape, at) => federation?.addMember(shape, at + 2));
+      // All of them, also where one fails: nothing may be starting while everything is stopped.
+      const failed = (await Promise.allSettled(joins)).find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
       return federation;
     } catch (error) {
-      await closeAll(closers);
+      if (federation === undefined) await closeAll(closers);
+      else await federation.stop();
       throw error;
     }
   }
@@ -319,6 +326,7 @@ export class InProcessFederation {
     const { client, logger, metrics } = programOn(member, 'lumbung-agent', this.closers);
     return createAgentApp({
       ...deps,
+      clock: clockAhead(member.shape.wallAheadMs ?? (() => 0)),
       config: { ...config, identity: 'agent-0' },
       client,
       logger,
@@ -332,6 +340,19 @@ export class InProcessFederation {
       },
     });
   }
+}
+
+/** The machine's clock with another time of day; time passes as fast. */
+function clockAhead(aheadMs: () => number): Clock {
+  const clock = deps.clock;
+  return {
+    nowMs: () => clock.nowMs() + aheadMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    read: () => ({ ...clock.read(), wallMs: clock.read().wallMs + aheadMs() }),
+    after: (delayMs, handler) => clock.after(delayMs, handler),
+    every: (periodMs, handler) => clock.every(periodMs, handler),
+    sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+  };
 }
 
 export function namespace(name: string): KubeObject {
