@@ -21,6 +21,7 @@ import { createDiscoveryStage } from './discovery/discovery-stage.ts';
 import { createOpenApiStage } from './discovery/openapi-stage.ts';
 import { Registry } from './registry/registry.ts';
 import { OpenStreams } from './rest/open-streams.ts';
+import type { ApiCall } from './rest/api-call.ts';
 import { createRequestHandler, type RequestHandler, type RequestRecord } from './rest/request-handler.ts';
 import { ResourceEndpoint } from './rest/resource-endpoint.ts';
 import { type SubresourceHandler, SubresourceHooks, type SubresourceName } from './rest/subresource-hooks.ts';
@@ -153,7 +154,7 @@ export function createApiServer(deps: ApiServerDeps): ApiServer {
     name,
     transport: (identity) => {
       const fixed = identity === undefined ? undefined : userOf(identity);
-      const identify = (headers: Readonly<Record<string, string>>): UserInfo => {
+      const identify = (headers: ApiCall['headers']): UserInfo => {
         const assumed = fixed ?? (headers['authorization'] === undefined ? ADMIN : undefined);
         return access.authenticator.identify(headers, assumed);
       };

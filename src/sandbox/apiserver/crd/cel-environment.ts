@@ -109,17 +109,24 @@ function registerStrings(env: Environment): void {
   );
 }
 
-let shared: Environment | undefined;
-
-/** One environment serves every rule: rules see `self` and, in transitions, `oldSelf`. */
-export function celEnvironment(): Environment {
-  if (shared !== undefined) return shared;
+function createEnvironment(oldSelf: string): Environment {
   const env = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
   env.registerVariable('self', 'dyn');
-  env.registerVariable('oldSelf', 'dyn');
+  env.registerVariable('oldSelf', oldSelf);
   registerQuantities(env);
   registerLists(env);
   registerStrings(env);
-  shared = env;
+  return env;
+}
+
+const environments = new Map<boolean, Environment>();
+
+/** Rules see `self` and, in transitions, `oldSelf`: a value, or an optional one where the rule says so. */
+export function celEnvironment(optionalOldSelf = false): Environment {
+  let env = environments.get(optionalOldSelf);
+  if (env === undefined) {
+    env = createEnvironment(optionalOldSelf ? 'optional<dyn>' : 'dyn');
+    environments.set(optionalOldSelf, env);
+  }
   return env;
 }

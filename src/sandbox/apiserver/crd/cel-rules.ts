@@ -3,6 +3,7 @@
  * run on updates only, where old and new value can be matched: members by name, items of keyed lists by key. Parts that
  * an update left as they were are not judged again.
  */
+import { Optional } from '@marcbachmann/cel-js';
 import { type FieldError, fieldForbidden, invalidValue, required } from '../field-error.ts';
 import { isObject, type Json, type JsonObject, objectsAt, sameJson, stringAt } from '../json-value.ts';
 import { itemStep, itemsByStep } from '../patch/typed-fields.ts';
@@ -41,9 +42,9 @@ export class RuleSyntaxError extends Error {
   }
 }
 
-function program(text: string): Program {
+function program(text: string, optionalOldSelf: boolean): Program {
   try {
-    return celEnvironment().parse(text);
+    return celEnvironment(optionalOldSelf).parse(text);
   } catch (error) {
     const message = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     throw new RuleSyntaxError(text, message);
@@ -52,14 +53,15 @@ function program(text: string): Program {
 
 function compileRule(source: JsonObject): Rule {
   const text = stringAt(source, 'rule') ?? '';
+  const optional = source['optionalOldSelf'] === true;
   const message = stringAt(source, 'messageExpression');
   return {
     text,
-    program: program(text),
+    program: program(text, optional),
     transition: /\boldSelf\b/.test(text.replace(/"[^"]*"|'[^']*'/g, '')),
-    optionalOldSelf: source['optionalOldSelf'] === true,
+    optionalOldSelf: optional,
     message: stringAt(source, 'message'),
-    messageProgram: message === undefined ? undefined : program(message),
+    messageProgram: message === undefined ? undefined : program(message, optional),
     reason: stringAt(source, 'reason'),
     fieldPath: stringAt(source, 'fieldPath') ?? '',
   };
@@ -187,7 +189,7 @@ class RuleRun {
     const oldSelf = old === undefined ? undefined : celValue(tree.node, old);
     const shown = { path, value: shownValue(tree.node, value) };
     for (const rule of due)
-      this.run(rule, shown, { self, oldSelf: rule.optionalOldSelf ? optional(oldSelf) : oldSelf });
+      this.run(rule, shown, { self, oldSelf: rule.optionalOldSelf ? Optional.of(oldSelf) : oldSelf });
   }
 
   private run(rule: Rule, at: { readonly path: string; readonly value: Json }, context: Record<string, unknown>): void {
@@ -205,14 +207,6 @@ class RuleRun {
       );
     }
   }
-}
-
-let optionalPrograms: { readonly some: Program; readonly none: Program } | undefined;
-
-/** CEL's optional of a value that may be absent. */
-function optional(value: unknown): unknown {
-  optionalPrograms ??= { some: program('optional.of(self)'), none: program('optional.none()') };
-  return value === undefined ? optionalPrograms.none({}) : optionalPrograms.some({ self: value });
 }
 
 /** Runs all rules of a tree; `old` undefined on create. */

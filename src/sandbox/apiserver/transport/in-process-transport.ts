@@ -4,13 +4,14 @@
  */
 import type { KubeRequest, KubeResponse, KubeTransport } from '../../../platform/kube/transport.ts';
 import type { UserInfo } from '../authn/user-info.ts';
-import type { ApiCall } from '../rest/api-call.ts';
+import { type ApiAnswer, type ApiCall, jsonAnswer } from '../rest/api-call.ts';
+import { ApiError } from '../status-error.ts';
 import type { RequestHandler } from '../rest/request-handler.ts';
 
 export interface InProcessDeps {
   readonly handler: RequestHandler;
   /** Who a request comes from; throws Unauthorized. */
-  readonly identify: (headers: KubeRequest['headers']) => UserInfo;
+  readonly identify: (headers: ApiCall['headers']) => UserInfo;
   readonly isOpen: () => boolean;
 }
 
@@ -34,6 +35,18 @@ async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield bytes;
 }
 
+/** A caller that cannot be identified gets an answer, not an exception, as over the network. */
+async function answer(deps: InProcessDeps, call: Omit<ApiCall, 'user'>): Promise<ApiAnswer> {
+  let user: UserInfo;
+  try {
+    user = deps.identify(call.headers);
+  } catch (error) {
+    if (error instanceof ApiError) return jsonAnswer(error.code, error.status());
+    throw error;
+  }
+  return deps.handler({ ...call, user });
+}
+
 export function createInProcessTransport(deps: InProcessDeps): KubeTransport {
   let closed = false;
   return {
@@ -41,16 +54,9 @@ export function createInProcessTransport(deps: InProcessDeps): KubeTransport {
       if (closed || !deps.isOpen()) throw new Error('connection refused: the server is not running');
       request.signal?.throwIfAborted();
       const { path, query } = splitPath(request.path);
-      const call: ApiCall = {
-        method: request.method,
-        path,
-        query,
-        headers: request.headers,
-        body: bytesOf(request.body),
-        user: deps.identify(request.headers),
-        signal: request.signal,
-      };
-      const { status, headers, body } = await deps.handler(call);
+      const { method, headers: sent, signal } = request;
+      const call = { method, path, query, headers: sent, body: bytesOf(request.body), signal };
+      const { status, headers, body } = await answer(deps, call);
       return { status, headers, body: body instanceof Uint8Array ? once(body) : body };
     },
     close(): Promise<void> {
