@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-// Rounds of kill -9 and of owners taking their GPUs back, against the built programs: minutes, not seconds.
+// Against the built programs as processes: rounds of kill -9, of owners taking GPUs back, and the tour of the README.
 export default defineConfig({
   test: {
-    include: ['test/faults/**/*.test.ts'],
+    include: ['test/processes/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,
