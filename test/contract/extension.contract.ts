@@ -232,6 +232,17 @@ function customContract(env: EnvGetter): void {
       expect(table.body.rows[0]?.cells.slice(0, 3)).toEqual(['shown', 7, null]);
     });
 
+    it('are not replaced without saying which revision', async () => {
+      const { admin } = env();
+      const { body } = await admin.post(path(), widget('blind', { size: 1 }));
+      expect((await admin.put(`${path()}/blind`, widget('blind', { size: 2 }))).status).toBe(422);
+      const seeing = {
+        ...widget('blind', { size: 2 }),
+        metadata: { name: 'blind', resourceVersion: body.metadata.resourceVersion },
+      };
+      expect((await admin.put(`${path()}/blind`, seeing)).status).toBe(200);
+    });
+
     it('warn of or refuse unknown fields as asked', async () => {
       const { admin } = env();
       const strict = await admin.post(`${path()}?fieldValidation=Strict`, widget('strict', { size: 1, sise: 2 }));
@@ -357,6 +368,32 @@ function accessContract(env: EnvGetter): void {
       expect((await reader.get(`${core}/secrets/two`)).status).toBe(403);
       expect((await reader.post(`${core}/configmaps`, { metadata: { name: 'x' } })).status).toBe(403);
       expect((await reader.get('/api/v1/namespaces/default/configmaps')).status).toBe(403);
+    });
+
+    it('asks for the right to create of whoever creates by applying', async () => {
+      const { admin, core, namespace } = env();
+      const patcher = `patcher-${namespace}`;
+      const roles = `${RBAC}/namespaces/${namespace}`;
+      const metadata = { name: 'patcher' };
+      const rules = [{ apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'patch'] }];
+      const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'patcher' };
+      const subjects = [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: patcher }];
+      await admin.post(`${roles}/roles`, { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata, rules });
+      await admin.post(`${roles}/rolebindings`, {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'RoleBinding',
+        metadata,
+        roleRef,
+        subjects,
+      });
+      const client = await env().as(patcher);
+      const config = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'patched-in' } };
+      await eventually(async () => (await client.get(`${core}/configmaps/patched-in`)).status === 404, {
+        what: 'the binding takes effect',
+      });
+      expect((await client.apply(`${core}/configmaps/patched-in`, config, 'patcher')).status).toBe(403);
+      await admin.post(`${core}/configmaps`, config);
+      expect((await client.apply(`${core}/configmaps/patched-in`, config, 'patcher')).status).toBe(200);
     });
 
     it('answers a user who asks what they may do', async () => {

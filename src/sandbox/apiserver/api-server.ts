@@ -36,7 +36,7 @@ export interface ApiServerDeps {
   readonly logger?: Logger;
   /** Shown in kubeconfigs; default `sandbox`. */
   readonly name?: string;
-  /** Changes kept per resource type for watches to resume from; default 4,000. */
+  /** Changes kept per resource type for watches to resume from; default 2,000. */
   readonly historyPerType?: number;
 }
 
@@ -73,7 +73,7 @@ export interface ApiServer {
 
 const ADMIN: UserInfo = { username: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'] };
 const DEFAULT_BUMP = 1_000_000;
-const DEFAULT_HISTORY = 4000;
+const DEFAULT_HISTORY = 2000;
 
 function userOf(identity: Identity): UserInfo {
   const groups = identity.groups.includes('system:authenticated')
@@ -123,7 +123,15 @@ function createHandler(
   logger: Logger | undefined,
 ): RequestHandler {
   const { cluster, hooks, access, streams, aggregator } = parts;
-  const endpoint = new ResourceEndpoint({ cluster, types: BUILTIN_TYPES, hooks, streams });
+  const endpoint = new ResourceEndpoint({
+    cluster,
+    types: BUILTIN_TYPES,
+    hooks,
+    streams,
+    authorize: (call, info) => {
+      checkAccess(access.authorizer, call, info);
+    },
+  });
   return createRequestHandler({
     authorize: (call, info) => {
       checkAccess(access.authorizer, call, info);

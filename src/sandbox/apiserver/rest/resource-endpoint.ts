@@ -3,6 +3,7 @@
  * entry; how an object is written or deleted is in write-object.ts and delete-object.ts.
  */
 import type { Cluster } from '../cluster.ts';
+import { invalidValue, refuseInvalid } from '../field-error.ts';
 import { type ApiObject, isObject, type JsonObject } from '../json-value.ts';
 import { apiVersionOf, type Resource } from '../registry/resource.ts';
 import type { BuiltinTypes } from '../schema/builtin-notation.ts';
@@ -26,6 +27,8 @@ export interface EndpointDeps {
   readonly types: BuiltinTypes;
   readonly hooks: SubresourceHooks;
   readonly streams: OpenStreams;
+  /** Throws Forbidden: for what a request turns out to need besides what its path says. */
+  readonly authorize: (call: ApiCall, info: ResourceRequest) => void;
 }
 
 interface Request {
@@ -61,17 +64,26 @@ function warningHeaders(warnings: readonly string[]): Record<string, string> {
   return { warning: texts.join(', ') };
 }
 
+/** Custom resources may not be replaced blindly. */
+function requireRevision(resource: Resource, { metadata }: ApiObject): void {
+  const given = metadata.resourceVersion ?? '';
+  const errors = given === '' ? [invalidValue('metadata.resourceVersion', 0, 'must be specified for an update')] : [];
+  refuseInvalid(resource, metadata.name, errors);
+}
+
 export class ResourceEndpoint {
   private readonly cluster: Cluster;
   private readonly types: BuiltinTypes;
   private readonly hooks: SubresourceHooks;
   private readonly streams: OpenStreams;
+  private readonly authorize: EndpointDeps['authorize'];
 
   constructor(deps: EndpointDeps) {
     this.cluster = deps.cluster;
     this.types = deps.types;
     this.hooks = deps.hooks;
     this.streams = deps.streams;
+    this.authorize = deps.authorize;
   }
 
   handle(call: ApiCall, info: ResourceRequest): ApiAnswer | Promise<ApiAnswer> {
@@ -199,6 +211,7 @@ export class ResourceEndpoint {
     const namespace = this.namespaceOf(info, resource);
     const warnings = prepareObject(object, { resource, namespace, name: info.name }, { duplicates, validation });
     const old = this.find(info, resource);
+    if (resource.custom !== undefined) requireRevision(resource, object as ApiObject);
     const change = { old, next: object as ApiObject };
     const updated = updateObject(this.cluster, resource, change, writeOptions(call, info.subresource));
     return this.object(request, 200, updated.object, warnings);
@@ -208,6 +221,8 @@ export class ResourceEndpoint {
     const { call, info, resource } = request;
     const namespace = this.namespaceOf(info, resource);
     const old = this.cluster.store.get(resource.storageKey, namespace, info.name);
+    // An apply may create; then it takes the right to.
+    if (old === undefined) this.authorize(call, { ...info, verb: 'create' });
     const result = patchObject(this.cluster, {
       call,
       target: { resource, namespace, name: info.name },
