@@ -216,15 +216,19 @@ export class InProcessFederation {
 
   /** Runs the CLI's own code with a kubeconfig of the hub. */
   async cli(...args: readonly string[]): Promise<CliResult> {
-    const out: string[] = [];
-    const err: string[] = [];
+    let out = '';
+    let err = '';
     const code = await runCli(
       args,
       {
-        out: (text) => out.push(text),
-        note: (text) => err.push(text),
+        out: (text) => {
+          out += `${text}\n`;
+        },
+        note: (text) => {
+          err += `${text}\n`;
+        },
         write: (bytes) => {
-          out.push(Buffer.from(bytes).toString());
+          out += Buffer.from(bytes).toString();
           return Promise.resolve();
         },
         color: false,
@@ -233,7 +237,7 @@ export class InProcessFederation {
       },
       'test',
     );
-    return { code, out: out.join('\n'), err: err.join('\n') };
+    return { code, out, err };
   }
 
   /** Fails the test unless the command succeeds. */
@@ -268,13 +272,15 @@ export class InProcessFederation {
     await member.agent.start(new AbortController().signal);
   }
 
-  /** Everything that the programs have logged and said on the wire, and every object that is no Secret. */
-  everythingSaid(): string {
-    const sides = [this.hub, ...this.members.values()];
+  /** Everything that the programs have logged, said on the wire and shown as metrics, and every object that is no Secret. */
+  async everythingSaid(): Promise<string> {
+    const members = [...this.members.values()];
+    const sides = [this.hub, ...members];
     return [
       ...sides.flatMap((side) => side.log),
-      ...[...this.members.values()].flatMap((member) => member.wire),
-      ...sides.map((side) => side.sandbox.snapshot()),
+      ...members.flatMap((member) => member.wire),
+      ...(await Promise.all(sides.map((side) => side.metrics.expose()))),
+      ...sides.map((side) => withoutSecrets(side.sandbox.snapshot())),
     ].join('\n');
   }
 
@@ -353,6 +359,12 @@ function clockAhead(aheadMs: () => number): Clock {
     every: (periodMs, handler) => clock.every(periodMs, handler),
     sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
   };
+}
+
+function withoutSecrets(snapshot: string): string {
+  const { objects } = JSON.parse(snapshot) as { readonly objects: Readonly<Record<string, unknown>> };
+  if (objects['/secrets'] === undefined) throw new Error('the snapshot has no Secrets to leave out');
+  return JSON.stringify({ ...objects, '/secrets': [] });
 }
 
 export function namespace(name: string): KubeObject {
