@@ -28,6 +28,11 @@ export function invalidValue(field: string, value: Json | undefined, detail: str
   return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${shown(value)}${suffix}` };
 }
 
+/** For values too large to repeat. */
+export function invalidWithout(field: string, detail: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${detail}` };
+}
+
 export function typeInvalid(field: string, value: Json | undefined, detail: string): FieldError {
   return { field, reason: 'FieldValueTypeInvalid', message: `Invalid value: ${shown(value)}: ${detail}` };
 }
@@ -58,7 +63,8 @@ export function fieldForbidden(field: string, detail: string): FieldError {
 }
 
 export function tooLong(field: string, maxBytes: number): FieldError {
-  return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maxBytes} bytes` };
+  const bytes = maxBytes === 1 ? '1 byte' : `${maxBytes} bytes`;
+  return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${bytes}` };
 }
 
 export function tooMany(field: string, actual: number, max: number): FieldError {

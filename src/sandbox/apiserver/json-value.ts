@@ -131,8 +131,3 @@ function cloneValue(value: Json | undefined): Json | undefined {
   for (const key in value) copy[key] = cloneValue(value[key]);
   return copy;
 }
-
-/** Views a JSON object as an API object; the caller has checked metadata.name and the type. */
-export function asApiObject(value: JsonObject): ApiObject {
-  return value as ApiObject;
-}

@@ -4,7 +4,7 @@
  * an update left as they were are not judged again.
  */
 import { Optional } from '@marcbachmann/cel-js';
-import { type FieldError, fieldForbidden, invalidValue, required } from '../field-error.ts';
+import { duplicate, type FieldError, fieldForbidden, invalidValue, invalidWithout, required } from '../field-error.ts';
 import { isObject, type Json, type JsonObject, objectsAt, sameJson, stringAt } from '../json-value.ts';
 import { itemStep, itemsByStep } from '../patch/typed-fields.ts';
 import type { SchemaNode } from '../schema/schema-node.ts';
@@ -97,9 +97,9 @@ export function compileRules(node: SchemaNode): RuleTree | undefined {
   return { node, rules, children, hasTransitions };
 }
 
-function shownValue(node: SchemaNode, value: Json): Json {
-  if (node.kind === 'object' || node.kind === 'map') return 'object';
-  return node.kind === 'list' ? 'array' : value;
+/** Objects and lists are not repeated in a refusal. */
+function shownValue(node: SchemaNode, value: Json): Json | undefined {
+  return node.kind === 'scalar' || node.kind === 'any' ? value : undefined;
 }
 
 function ruleMessage(rule: Rule, context: Record<string, unknown>): string {
@@ -114,7 +114,13 @@ function ruleMessage(rule: Rule, context: Record<string, unknown>): string {
   return rule.message ?? `failed rule: ${rule.text.trim()}`;
 }
 
-function failure(rule: Rule, at: { readonly path: string; readonly value: Json }, message: string): FieldError {
+interface Blamed {
+  readonly path: string;
+  /** Absent when the refusal leaves it out. */
+  readonly value: Json | undefined;
+}
+
+function failure(rule: Rule, at: Blamed, message: string): FieldError {
   const field = blamed(at.path, rule.fieldPath);
   switch (rule.reason ?? '') {
     case 'FieldValueForbidden':
@@ -122,9 +128,11 @@ function failure(rule: Rule, at: { readonly path: string; readonly value: Json }
     case 'FieldValueRequired':
       return required(field, message);
     case 'FieldValueDuplicate':
-      return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(at.value)}` };
+      return at.value === undefined
+        ? { field, reason: 'FieldValueDuplicate', message: 'Duplicate value' }
+        : duplicate(field, at.value);
     default:
-      return invalidValue(field, at.value, message);
+      return at.value === undefined ? invalidWithout(field, message) : invalidValue(field, at.value, message);
   }
 }
 
@@ -192,7 +200,7 @@ class RuleRun {
       this.run(rule, shown, { self, oldSelf: rule.optionalOldSelf ? Optional.of(oldSelf) : oldSelf });
   }
 
-  private run(rule: Rule, at: { readonly path: string; readonly value: Json }, context: Record<string, unknown>): void {
+  private run(rule: Rule, at: Blamed, context: Record<string, unknown>): void {
     try {
       if (rule.program(context) === true) return;
       this.errors.push(failure(rule, at, ruleMessage(rule, context)));
