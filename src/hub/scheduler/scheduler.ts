@@ -8,6 +8,7 @@
 import { schedule } from '../../core/scheduling/schedule.ts';
 import type { Snapshot } from '../../core/scheduling/snapshot.ts';
 import type { Timer } from '../../platform/clock/clock.ts';
+import { sharedAbort } from '../../platform/lifecycle/abort-link.ts';
 import type { Runnable } from '../../platform/lifecycle/runnable.ts';
 import { isWaiting } from '../state/snapshot-of.ts';
 import { BatchTrigger } from './batch-trigger.ts';
@@ -33,7 +34,7 @@ class SchedulerLoop implements Scheduler {
   private readonly deps: CommitDeps;
   private readonly trigger: BatchTrigger;
   private readonly committer: Committer;
-  private abort = new AbortController();
+  private abort = sharedAbort();
   private wake: Timer | undefined;
   private unsubscribe = (): void => undefined;
 
@@ -51,7 +52,7 @@ class SchedulerLoop implements Scheduler {
   }
 
   start(signal: AbortSignal): Promise<void> {
-    this.abort = new AbortController();
+    this.abort = sharedAbort();
     const { abort } = this;
     if (signal.aborted) abort.abort();
     signal.addEventListener(
