@@ -269,6 +269,10 @@ async function makeServers(deps: HubAppDeps, parts: ServerParts): Promise<Server
     services: [federationService(services)],
     clock,
     logger: logger.child({ component: 'federation' }),
+    onRefusedPeer: ({ why, address }) => {
+      parts.control.federationMetrics.refusals.inc({ reason: why });
+      logger.warn('a peer without a valid certificate was turned away', { component: 'federation', why, address });
+    },
   });
   const enrolment = createGrpcServer({
     ...config.enrolmentAddress,

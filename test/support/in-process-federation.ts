@@ -308,10 +308,9 @@ export class InProcessFederation {
       } as KubeObject,
     ]);
     const member = { ...cluster, shape, wire: [] as string[], connections: [] as FederationConnection[] };
-    return {
-      ...member,
-      agent: this.makeAgent(member, { token: invitation.token, hubCaSha256: invitation.caSha256 }),
-    };
+    const agent = this.makeAgent(member, { token: invitation.token, hubCaSha256: invitation.caSha256 });
+    // The one object: a restarted agent's registry takes the place of the old one in it.
+    return Object.assign(member, { agent });
   }
 
   private makeAgent(

@@ -14,6 +14,7 @@ import type { Logger } from '../log/logger.ts';
 import { libraryHandler, type CallHost, type MethodHandler } from './handlers.ts';
 import { ReloadableServerCredentials } from './server-credentials.ts';
 import type { ReloadableTls } from './tls-material.ts';
+import { watchRefusedPeers, type PeerRefusal } from './refused-peers.ts';
 import { maxReceiveOption } from './wire-bounds.ts';
 
 export interface GrpcService {
@@ -42,6 +43,8 @@ export interface GrpcServerOptions {
   readonly maxConnectionAgeMs?: number;
   /** How long `stop` lets calls end by themselves; default 5 s. */
   readonly stopGraceMs?: number;
+  /** Called for each peer whose certificate TLS turned away: no handler ever hears of it. */
+  readonly onRefusedPeer?: (refusal: PeerRefusal) => void;
 }
 
 export interface GrpcServer extends Runnable {
@@ -82,10 +85,11 @@ class TlsGrpcServer implements GrpcServer {
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { host, port, logger } = this.options;
+    const { host, port, logger, onRefusedPeer } = this.options;
     this.credentials.follow();
     const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
     this.boundPort = await bind(this.server, address, this.credentials);
+    if (onRefusedPeer !== undefined) watchRefusedPeers(this.server, onRefusedPeer);
     logger.info('gRPC server listens', { server: this.name, host, port: this.boundPort });
     this.unlink = onAbort(signal, () => void this.stop());
   }
