@@ -1,45 +1,11 @@
 #!/usr/bin/env node
-/** The hub's process: argv, environment and signals in, exit code out. */
-import { hostname } from 'node:os';
-import { describeHubSettings, loadHubConfig } from '../hub/config.ts';
-import { createHubApp } from '../hub/app.ts';
-import { systemClock } from '../platform/clock/system-clock.ts';
-import { systemRandom } from '../platform/clock/system-random.ts';
-import { createKubeClient } from '../platform/kube/kube-client-http.ts';
-import { createMetrics } from '../platform/metrics/registry.ts';
-import { createUndiciTransport } from '../platform/kube/undici-transport.ts';
-import { clusterCredentials } from './cluster-credentials.ts';
-import { runProgram } from './run-program.ts';
-import { COMMIT, VERSION } from './version.ts';
+/**
+ * The hub's door. Tells V8 before anything is loaded to keep its heap near what is alive: left to itself the young
+ * generation grows to 48 MB and the old one to three times what it holds.
+ */
+import { setFlagsFromString } from 'node:v8';
 
-await runProgram({
-  name: 'lumbung-hub',
-  describe: describeHubSettings,
-  load: (sources) => loadHubConfig(sources),
-  make: async (config, logger) => {
-    const clock = systemClock();
-    const random = systemRandom();
-    const metrics = createMetrics();
-    const transport = createUndiciTransport(await clusterCredentials(config), { clock });
-    const client = createKubeClient({
-      transport,
-      clock,
-      random,
-      logger,
-      metrics,
-      userAgent: `lumbung-hub/${VERSION}`,
-      host: 'hub',
-    });
-    const app = createHubApp({
-      config: { ...config, identity: config.identity ?? hostname() },
-      client,
-      clock,
-      random,
-      logger,
-      metrics,
-      version: VERSION,
-      commit: COMMIT,
-    });
-    return { app, client, clock };
-  },
-});
+setFlagsFromString('--semi-space-growth-factor=1');
+setFlagsFromString('--heap-growing-percent=30');
+// Not a static import: those are evaluated first.
+await import('./hub-program.ts');
