@@ -137,7 +137,7 @@ describe.concurrent('what a member is sent and shown', () => {
         containers: [{ name: 'x', image: 'x', resources: { limits: { 'nvidia.com/gpu': '1', cpu: '0.0001' } } }],
       },
     };
-    await client.create(pods, weird as KubeObject);
+    await client.create(pods, weird);
     await federation.apply(aJob({ key: 'team-a/beside', pool: 'research', spec: { gpu: { models: ['L4'] } } }));
     await federation.whenJob('team-a/beside', isSucceeded);
   });
@@ -153,7 +153,7 @@ describe('poisoned objects', () => {
   /** Lets anything be stored, as a definition of another version could. */
   async function loosen(type: ResourceType): Promise<void> {
     const anything = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
-    const patch = [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema', value: anything }];
+    const patch = [{ op: 'replace' as const, path: '/spec/versions/0/schema/openAPIV3Schema', value: anything }];
     await federation.hub.client.jsonPatch(definitionOf(type), patch);
   }
 

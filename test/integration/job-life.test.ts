@@ -253,7 +253,9 @@ describe.concurrent('the life of a job', () => {
         const { items } = await federation.hub.client.list<
           KubeObject & { readonly status?: { readonly phase?: string } }
         >(COMPUTE_JOB_RESOURCE);
-        const live = items.filter((job) => /^w-/.test(job.metadata.name ?? '') && job.status?.phase === 'Running');
+        const live = items.filter(
+          (job) => (job.metadata.name ?? '').startsWith('w-') && job.status?.phase === 'Running',
+        );
         return live.length === 4 ? live : undefined;
       },
       { what: 'four jobs fill the pool', withinMs: 15_000 },

@@ -145,7 +145,7 @@ describe.concurrent("the owner's word", () => {
       metadata: { name: 'owner', namespace: 'default', annotations: { 'sandbox.lumbung.dev/duration': 'infinite' } },
       spec: { containers: [{ name: 'main', image: 'x', resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
     };
-    await client.create(pods, ownerPod as KubeObject);
+    await client.create(pods, ownerPod);
     await eventually(
       async () => {
         const pod = await client.get<KubeObject & { readonly status?: { readonly phase?: string } }>({

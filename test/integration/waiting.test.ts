@@ -213,7 +213,7 @@ describe.concurrent('a job that cannot run yet says why, and starts once it can'
     const explained = await federation.cli('explain', 'unseen', '-n', 'team-a');
     expect(explained.out).toContain('.operator: must be one of In');
     // Once corrected, it runs.
-    const corrected = aJob({ key: 'team-a/unseen', pool: 'research' }) as KubeSpec;
+    const corrected = aJob({ key: 'team-a/unseen', pool: 'research' }) as unknown as KubeSpec;
     await federation.hub.client.mergePatch(
       { type: typeOfKind('ComputeJob'), namespace: 'team-a', name: 'unseen' },
       {

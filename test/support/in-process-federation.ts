@@ -133,12 +133,13 @@ export class InProcessFederation {
     const closers: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 5 })];
     let federation: InProcessFederation | undefined;
     try {
-      federation = new InProcessFederation({ dir, closers, ...(await startHub(dir, closers, options)) });
-      const joins = options.members.map((shape, at) => federation?.addMember(shape, at + 2));
+      const started = new InProcessFederation({ dir, closers, ...(await startHub(dir, closers, options)) });
+      federation = started;
+      const joins = options.members.map((shape, at) => started.addMember(shape, at + 2));
       // All of them, also where one fails: nothing may be starting while everything is stopped.
       const failed = (await Promise.allSettled(joins)).find((one) => one.status === 'rejected');
       if (failed !== undefined) throw failed.reason;
-      return federation;
+      return started;
     } catch (error) {
       if (federation === undefined) await closeAll(closers);
       else await federation.stop();
