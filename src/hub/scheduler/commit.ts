@@ -3,7 +3,7 @@
  * it. Whatever fails, the assumption is forgotten and the next cycle decides anew.
  *
  * Invariants: the fence is written with the run and the terms that were frozen beside it, in one patch on the version that
- * was decided from; two requests and no read for a job that is placed at once; at most `limit` commits under way.
+ * was decided from; nothing is written for an assumption that was overtaken while it waited; two requests and no read for a job that is placed at once; at most `limit` commits under way.
  */
 import { COMPUTE_JOB_RESOURCE } from '../../api/v1alpha1/compute-job.ts';
 import { FINALIZERS } from '../../api/v1alpha1/labels.ts';
@@ -77,8 +77,11 @@ export class Committer {
   /** Never rejects: a failed write is forgotten, logged and counted. */
   private async commit(task: Task, signal: AbortSignal): Promise<void> {
     const { state, hubMetrics, logger } = this.deps;
-    const record = state.jobs.get(task.uid)?.record;
-    if (record === undefined) return;
+    const record = this.stillDecided(task);
+    if (record === undefined) {
+      hubMetrics.placementAttempts.inc({ result: 'failed', reason: 'Conflict' });
+      return;
+    }
     try {
       await this.write(record, task.plan, signal);
       this.count(record, task);
@@ -88,8 +91,25 @@ export class Committer {
       if (raced) logger.debug('lost a race for a job while placing it', { job: record.key });
       else logger.warn('a placement could not be written; it is decided again', { job: record.key, error });
       await this.readAgain(record, signal);
-      state.forget(task.uid, !raced);
+      if (this.isAssumed(task)) state.forget(task.uid, !raced);
     }
+  }
+
+  /**
+   * The job, if what was decided still holds for it. While the task waited, another leader may have placed it: a
+   * compare-and-swap on what that one wrote would succeed, and take its run away.
+   */
+  private stillDecided(task: Task): JobRecord | undefined {
+    const { state } = this.deps;
+    const entry = state.jobs.get(task.uid);
+    if (entry?.assumed === undefined || !this.isAssumed(task)) return undefined;
+    if (entry.record.reading === entry.assumed.source) return entry.record;
+    state.forget(task.uid);
+    return undefined;
+  }
+
+  private isAssumed({ uid, plan }: Task): boolean {
+    return this.deps.state.jobs.get(uid)?.assumed?.run === plan.run;
   }
 
   private async write(record: JobRecord, plan: PlannedRun, signal: AbortSignal): Promise<void> {

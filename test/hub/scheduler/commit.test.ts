@@ -113,4 +113,45 @@ describe('committing a placement', () => {
       rig.kube.all('computejobs').filter((job) => (job.status as { run?: unknown } | undefined)?.run !== undefined),
     ).toHaveLength(8);
   });
+
+  it('writes nothing over what another leader placed while the commit waited for its turn', async () => {
+    rig = await new HubRig().lead();
+    rig.addPool();
+    member = rig.addMember('member-a', { nodes: [{ name: 'node-1', gpus: 64 }] }).connect();
+    await rig.pass(1000);
+    rig.addJob('first');
+    await rig.pass(500);
+    const placed = rig.status('first');
+    rig.kube.latencyMs = 50;
+    for (let i = 0; i < 40; i += 1) rig.addJob(`job-${i}`);
+    await rig.pass(30);
+    const waiting = rig.kube.all('computejobs').find(({ metadata }) => {
+      return metadata.name !== 'first' && rig.jobWrites(metadata.name ?? '').length === 0;
+    });
+    const name = waiting?.metadata.name ?? 'none';
+    // A hub that was suspended hears of it before it hears that it leads no more.
+    rig.kube.restore('computejobs', {
+      ...waiting,
+      metadata: { ...waiting?.metadata, finalizers: ['lumbung.dev/run-stopped'] },
+      status: { ...placed, run: { ...placed.run, member: 'member-b' } },
+    });
+    await rig.pass(2000);
+    expect(rig.status(name).run).toMatchObject({ fence: 1, member: 'member-b' });
+    expect(rig.status(name).history).toBeUndefined();
+  });
+
+  it('decides anew about a job that was edited while its commit waited for its turn', async () => {
+    rig = await new HubRig().lead();
+    rig.addPool();
+    member = rig.addMember('member-a', { nodes: [{ name: 'node-1', gpus: 64 }] }).connect();
+    await rig.pass(1000);
+    rig.kube.latencyMs = 50;
+    for (let i = 0; i < 40; i += 1) rig.addJob(`job-${i}`);
+    await rig.pass(30);
+    const waiting = rig.kube.all('computejobs').find(({ metadata }) => rig.jobWrites(metadata.name ?? '').length === 0);
+    const name = waiting?.metadata.name ?? 'none';
+    rig.kube.edit('computejobs', name, (spec) => ({ ...spec, gpusPerWorker: 4 }), 'team-a');
+    await rig.pass(3000);
+    expect(rig.status(name).run).toMatchObject({ fence: 1, gpusPerWorker: 4 });
+  });
 });
