@@ -224,6 +224,7 @@ function makeElector(deps: HubAppDeps, control: Control): LeaderElector {
     makeLoops: control.makeLoops,
     // How a restored backup is noticed: the store then shows a renewal of long ago.
     predecessorRenewedMs: () => parseTimestamp(elector.predecessorRenewTime),
+    isLeader: () => elector.isLeader(),
     clock,
     logger,
   });

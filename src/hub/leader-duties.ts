@@ -21,6 +21,8 @@ export interface LeaderDutiesDeps {
   readonly makeLoops: () => readonly Runnable[];
   /** Wall clock at which the leader before this term last renewed, as the store showed it; undefined = there was none. */
   readonly predecessorRenewedMs: () => number | undefined;
+  /** The elector's own word, by its clocks. */
+  readonly isLeader: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -37,7 +39,7 @@ export function createLeaderDuties(deps: LeaderDutiesDeps): LeaderDuties {
       await deps.state.whenSynced(signal);
       const renewedMs = deps.predecessorRenewedMs();
       const since = renewedMs === undefined ? {} : { sincePredecessorMs: Math.max(0, deps.clock.nowMs() - renewedMs) };
-      deps.state.lead({ term, ...since });
+      deps.state.lead({ term, isLeader: deps.isLeader, ...since });
       const { clock, logger } = deps;
       loops = createRunnableGroup({ name: 'leader', stages: [deps.makeLoops()], clock, logger });
       await loops.start(signal);

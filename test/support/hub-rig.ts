@@ -32,6 +32,8 @@ export interface HubRigOptions {
   readonly sincePredecessorMs?: number;
   readonly silentAfterMs?: number;
   readonly orphanGraceMs?: number;
+  /** The elector's word; default: it leads for ever. */
+  readonly isLeader?: () => boolean;
 }
 
 /** One hub process. Several on one FakeHubKube are replicas. */
@@ -95,9 +97,10 @@ export class HubRig {
   /** Starts the state and takes the lead. */
   async lead(): Promise<this> {
     await this.state.start(this.abort.signal);
-    const { sincePredecessorMs } = this.options;
+    const { sincePredecessorMs, isLeader = () => true } = this.options;
     this.state.lead({
       term: this.options.term ?? 1,
+      isLeader,
       ...(sincePredecessorMs === undefined ? {} : { sincePredecessorMs }),
     });
     for (const runnable of this.runnables) await runnable.start(this.abort.signal);

@@ -18,6 +18,7 @@ import {
 } from '../../core/model/ids.ts';
 import type { Cause } from '../../core/model/cause.ts';
 import type { PoolRules } from '../../core/model/pool.ts';
+import { replacementBoundMs } from '../../core/run/lease.ts';
 import type { Placement, Refusal } from '../../core/scheduling/decision.ts';
 import type { Snapshot } from '../../core/scheduling/snapshot.ts';
 import type { Clock, Timer } from '../../platform/clock/clock.ts';
@@ -56,6 +57,13 @@ export interface EndedRun {
   readonly avoid?: { readonly member: MemberName; readonly untilMs: number };
 }
 
+/** One term of leadership. */
+export interface Reign {
+  readonly term: number;
+  /** False as soon as another hub may lead: a process that was suspended learns it by its clocks before anybody tells it. */
+  readonly isLeader: () => boolean;
+}
+
 const tickMs = 1000;
 /** Told this long over an open session, a member has heard that a job is gone. */
 const goneToldMs = 60_000;
@@ -74,7 +82,7 @@ export class HubState implements Runnable {
   membership: PoolMembership = assignMembers([], []);
   private readonly deps: HubStateDeps;
   private readonly deletedJobs = new Map<JobUid, number>();
-  private reign: { readonly term: number } | undefined;
+  private reign: Reign | undefined;
   private version = 0;
   private timer: Timer | undefined;
   private subscriptions: (() => void)[] = [];
@@ -122,12 +130,12 @@ export class HubState implements Runnable {
   }
 
   /** This hub leads from now on. Throws unless `synced`: a leader without its caches would forget what it issued. */
-  lead(leadership: Leadership & { readonly term: number }): void {
+  lead(leadership: Leadership & Reign): void {
     if (!this.synced) throw new Error('hub state cannot lead before its caches have synced');
     for (const entry of this.jobs.all()) entry.predatesLeader = true;
     for (const member of this.members.all()) this.members.forgetHearsay(member);
     this.liveness.begin(this.members.all(), this.poolBounds(), leadership);
-    this.reign = { term: leadership.term };
+    this.reign = { term: leadership.term, isLeader: leadership.isLeader };
     this.version += 1;
     for (const entry of this.jobs.all()) this.feed.job(entry.record.uid);
     for (const member of this.members.all()) this.feed.member(member.name);
@@ -142,8 +150,9 @@ export class HubState implements Runnable {
     for (const member of this.members.all()) this.members.forgetHearsay(member);
   }
 
+  /** In charge, and provably still the only one. */
   get leading(): boolean {
-    return this.reign !== undefined;
+    return this.reign?.isLeader() === true;
   }
 
   /** Rules of a pool that exists and is valid. */
@@ -191,7 +200,9 @@ export class HubState implements Runnable {
     if (entry === undefined || pool === undefined || !isWaiting(entry)) return undefined;
     const { reading } = entry.record;
     if (reading.kind !== 'valid') return undefined;
-    const plan = planRun({ record: entry.record, reading, pool, placement, nowMs: this.deps.clock.nowMs() });
+    const mayHaveLostFences = entry.predatesLeader && this.liveness.mayHaveLostFences;
+    const nowMs = this.deps.clock.nowMs();
+    const plan = planRun({ record: entry.record, reading, pool, placement, mayHaveLostFences, nowMs });
     this.jobs.assume(entry, { ...plan, source: reading });
     this.version += 1;
     return plan;
@@ -406,7 +417,7 @@ export class HubState implements Runnable {
     );
     return {
       longestLeaseMs: Math.max(0, ...leases.map((lease) => lease.durationMs)),
-      longestBoundMs: Math.max(0, ...leases.map((lease) => lease.replaceAfterMs)),
+      longestBoundMs: Math.max(0, ...leases.map(replacementBoundMs)),
     };
   }
 

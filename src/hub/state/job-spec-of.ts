@@ -1,7 +1,8 @@
 /** A ComputeJob's spec compiled into what the scheduler reads; what CEL cannot see in the template shows here, with its path. */
 import type { FieldProblem } from '../../api/schema/kind.ts';
 import type { ComputeJob } from '../../api/v1alpha1/compute-job.ts';
-import { gpuModel, jobUid, jurisdiction, poolName } from '../../core/model/ids.ts';
+import { canonicalGpuModel } from '../../core/model/gpu.ts';
+import { jobUid, jurisdiction, poolName } from '../../core/model/ids.ts';
 import type { JobSpec } from '../../core/model/job.ts';
 import { readPodTemplate, type PodFacts } from '../../core/model/pod-requests.ts';
 import { quantityToUnits } from '../../core/model/quantity.ts';
@@ -40,7 +41,7 @@ function specOf({ spec, metadata }: ComputeJob, worker: PodFacts, gpuMinMemoryBy
     createdAtMs: parseTimestamp(metadata.creationTimestamp) ?? 0,
     workers: spec.workers,
     gpusPerWorker: spec.gpusPerWorker,
-    gpuModels: (spec.gpu.models ?? []).map(gpuModel),
+    gpuModels: (spec.gpu.models ?? []).map(canonicalGpuModel),
     gpuMinMemoryBytes,
     workerRequests,
     nodeTerms,

@@ -41,7 +41,7 @@ export interface LivenessSettings {
 export interface PoolBounds {
   /** Longest lease.duration. */
   readonly longestLeaseMs: number;
-  /** Longest lease.replaceAfter. */
+  /** Longest silence after which a run under any pool's lease has certainly stopped. */
   readonly longestBoundMs: number;
 }
 
@@ -71,17 +71,20 @@ export class Liveness {
       monotonicMs: now.monotonicMs + this.settings.leaderLeaseMs,
       bootMs: now.bootMs + this.settings.leaderLeaseMs,
     };
-    const awaited: MemberName[] = [];
+    const admitted: MemberName[] = [];
+    const recent: MemberName[] = [];
     for (const member of members) {
       if (!isAdmitted(member) || !everConnected(member)) continue;
       member.heardAt = credited;
       member.health = memberHealth(0, this.settings.silentAfterMs);
-      if (!silentSinceBefore(member, now.wallMs - bounds.longestBoundMs)) awaited.push(member.name);
+      admitted.push(member.name);
+      if (!silentSinceBefore(member, now.wallMs - bounds.longestBoundMs)) recent.push(member.name);
     }
     this.releasedByHand = false;
     this.restored = false;
-    this.guard = guardAtLeaderStart(awaited, now.monotonicMs);
-    this.barrier = barrierAtLeaderStart(awaited, {
+    this.guard = guardAtLeaderStart(recent, now.monotonicMs);
+    // All of them: what a restored store says of a member's silence is as old as the backup.
+    this.barrier = barrierAtLeaderStart(admitted, {
       continuityGapMs: 2 * this.settings.leaderLeaseMs,
       ...(leadership.sincePredecessorMs === undefined ? {} : { sincePredecessorMs: leadership.sincePredecessorMs }),
     });
@@ -144,6 +147,11 @@ export class Liveness {
     this.restored = true;
   }
 
+  /** May fences that this hub's predecessors issued be missing from its store? */
+  get mayHaveLostFences(): boolean {
+    return !this.barrier.continuous || this.barrier.restored;
+  }
+
   /** The member that a job must wait for before it may get a new fence. */
   blocks(job: BarrierJob, poolOf: (member: MemberName) => PoolName | undefined): MemberName | undefined {
     return barrierBlocks(this.barrier, job, poolOf);
@@ -162,7 +170,7 @@ function heldBy(barrier: BarrierState): number {
   return 2 * barrier.awaiting.length + barrier.unheard.length;
 }
 
-/** The hub itself recorded, long enough ago, that the member had fallen silent: nothing newer can have started there. */
+/** The hub itself recorded, long enough ago, that the member had fallen silent: it is no news that it is. */
 function silentSinceBefore(member: MemberEntry, wallMs: number): boolean {
   const connected = findCondition(clusterOf(member)?.status?.conditions, 'Connected');
   if (connected?.status !== 'False') return false;

@@ -2,10 +2,10 @@
  * The run that a placement becomes: the next fence, with everything frozen beside it. Pure; who writes it, and that it is
  * written before any member hears of it, is the scheduler's commit.
  */
-import { fence, type Fence } from '../../core/model/ids.ts';
 import type { PoolRules } from '../../core/model/pool.ts';
 import type { Placement } from '../../core/scheduling/decision.ts';
 import type { HubRun } from '../../core/run/hub-run.ts';
+import { nextFence } from '../../core/run/next-fence.ts';
 import type { JobReading, JobRecord } from './job-record.ts';
 import { durationMs } from './pool-rules-of.ts';
 import type { RunExtras } from './run-in-status.ts';
@@ -20,18 +20,20 @@ export interface PlanInput {
   readonly reading: Extract<JobReading, { kind: 'valid' }>;
   readonly pool: PoolRules;
   readonly placement: Placement;
+  /** The hub that issued the job's fences may have known of more than this one does: a restored backup. */
+  readonly mayHaveLostFences: boolean;
   /** Wall clock of the hub. */
   readonly nowMs: number;
 }
 
-/** The fence is one above the highest ever issued for the job. */
+/** The fence is above the highest ever issued for the job (core/run/next-fence.ts). */
 export function planRun(input: PlanInput): PlannedRun {
   const { record, reading, pool, placement, nowMs } = input;
   const { spec } = reading.job;
   return {
     run: {
       terms: {
-        id: { jobUid: record.uid, fence: nextFence(record.highestFence) },
+        id: { jobUid: record.uid, fence: nextFence(record.highestFence, input.mayHaveLostFences) },
         job: record.key,
         attempt: (record.status.attempt ?? 0) + 1,
         pool: placement.pool,
@@ -53,8 +55,4 @@ export function planRun(input: PlanInput): PlannedRun {
     },
     extras: { gpuResource: placement.gpuResource, jurisdictions: reading.spec.jurisdictions },
   };
-}
-
-function nextFence(highest: Fence | undefined): Fence {
-  return fence((highest ?? 0) + 1);
 }

@@ -2,7 +2,8 @@
 import { parseDurationSeconds } from '../../api/schema/duration.ts';
 import type { FieldProblem } from '../../api/schema/kind.ts';
 import type { GpuPool, GpuPoolSpec } from '../../api/v1alpha1/gpu-pool.ts';
-import { gpuModel, jurisdiction, poolName, tenantName } from '../../core/model/ids.ts';
+import { canonicalGpuModel } from '../../core/model/gpu.ts';
+import { jurisdiction, poolName, tenantName } from '../../core/model/ids.ts';
 import type { PoolRules } from '../../core/model/pool.ts';
 import { quantityToUnits } from '../../core/model/quantity.ts';
 import type { LeaseTerms } from '../../core/model/run.ts';
@@ -25,7 +26,7 @@ export function poolRulesOf(pool: GpuPool): Result<PoolRules, readonly FieldProb
     name: poolName(pool.metadata.name ?? ''),
     memberSelector: requirementsOf(spec.memberSelector),
     vendors: spec.gpus.vendors ?? [],
-    gpuModels: (spec.gpus.models ?? []).map(gpuModel),
+    gpuModels: (spec.gpus.models ?? []).map(canonicalGpuModel),
     gpuMinMemoryBytes: memory.value,
     tenants: spec.tenants.map((tenant) => ({ ...tenant, name: tenantName(tenant.name) })),
     ...(spec.defaultTenant === undefined ? {} : { defaultTenantWeight: spec.defaultTenant.weight }),

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Cause } from '../../../../src/core/model/cause.ts';
+import { RECOVERY_FENCE_LEAP } from '../../../../src/core/run/next-fence.ts';
 import type { RunEnd } from '../../../../src/core/model/run.ts';
 import { FakeHubKube } from '../../../support/fake-hub-kube.ts';
 import { aJobSpec, HubRig, type FakeMember, type HubRigOptions } from '../../../support/hub-rig.ts';
@@ -662,7 +663,7 @@ describe('a new hub process', () => {
     const next = await restarted(rig);
     member.movedTo(next).connect();
     await next.pass(1500);
-    expect(next.status('train').run?.fence).toBe(1);
+    expect(next.status('train').run?.fence).toBe(RECOVERY_FENCE_LEAP);
   });
 
   it.each(['Starting', 'Running'] as const)(
@@ -771,7 +772,7 @@ describe('a new hub process', () => {
     expect(next.status('older').queue?.message).toContain('member-b');
     b.movedTo(next).connect();
     await next.pass(2500);
-    expect(next.status('older').run?.fence).toBe(1);
+    expect(next.status('older').run?.fence).toBe(RECOVERY_FENCE_LEAP);
   });
 
   it('gives up waiting for a member that stays silent past the longest bound', async () => {
