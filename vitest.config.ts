@@ -10,6 +10,7 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     teardownTimeout: 10_000,
-    reporters: process.env['CI'] === 'true' ? ['default'] : ['dot'],
+    reporters:
+      process.env['CI'] === 'true' ? ['default', ['json', { outputFile: '.cache/results/test.json' }]] : ['dot'],
   },
 });
