@@ -72,7 +72,8 @@ export async function serveSession(stream: Stream, peer: SessionPeer, deps: Sess
     );
     return;
   }
-  const session = openSession(stream, { member, peer, hello }, deps);
+  // Up to the hello time has passed: the member may have been revoked, or another hub may lead.
+  const session = refuseAtDoor(member, peer, deps) ?? openSession(stream, { member, peer, hello }, deps);
   if ('reason' in session) {
     sayGoodbye(stream, session, deps);
     return;

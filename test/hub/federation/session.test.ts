@@ -95,6 +95,30 @@ describe('opening a session', () => {
     expect(await rig.refused('Malformed')).toBe(0);
   });
 
+  it.each([
+    {
+      why: 'revoked',
+      reason: 'Revoked',
+      change: (rig: FederationRig) => rig.fleet.admissions.set(memberA, { kind: 'Revoked' }),
+    },
+    {
+      why: 'moved to another leader',
+      reason: 'NotLeader',
+      change: (rig: FederationRig) => (rig.leadership.provably = false),
+    },
+  ])('takes no hello of a member that was $why while its stream was already open', async ({ reason, change }) => {
+    const rig = new FederationRig();
+    const agent = rig.dial();
+    await settle();
+    change(rig);
+    agent.say({ kind: 'hello', hello: aHello() });
+    agent.say(reporting());
+    await settle();
+    expect(agent.goodbye()).toMatchObject({ reason });
+    expect(rig.fleet.sessions).toEqual([]);
+    expect(rig.fleet.reports).toEqual([]);
+  });
+
   it('refuses a hello that names another cluster than the certificate', async () => {
     const rig = new FederationRig();
     const agent = await rig.connect({ clusterUid: 'another' });
