@@ -30,6 +30,7 @@ interface DataObject extends KubeObject {
 export interface AttachmentResolver {
   /** Empty for a run without references. The error names the reference that cannot be had. */
   resolve(order: RunOrder, sealingPublicKey: Uint8Array): Promise<Result<readonly SealedAttachment[], string>>;
+  holdsFor(member: string): boolean;
   /** Lets go of everything but these runs. */
   retain(member: string, runs: ReadonlySet<string>): void;
 }
@@ -58,6 +59,7 @@ export function createAttachmentResolver(deps: { readonly client: KubeClient }):
       if (read.ok) held.set(key, { member: order.member, publicKey, attachments: read.value });
       return read;
     },
+    holdsFor: (member) => [...held.values()].some((entry) => entry.member === member),
     retain: (member, runs) => {
       for (const [key, entry] of held) if (entry.member === member && !runs.has(key)) held.delete(key);
     },

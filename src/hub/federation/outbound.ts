@@ -4,7 +4,7 @@
  * Invariants: nothing is sent before the fleet is ready; one computation per member at a time, the newest wins; the
  * generation's counter rises with every message of this process. A run whose references cannot be had is left out and handed
  * to the fleet, which cancels it; one whose references cannot be read for now is left out until they can; neither holds up
- * the others, nor cancels and acks. A message stays within what an agent takes: runs beyond that wait for room.
+ * the others, nor cancels and acks. What changed while references were read is not sent as it was before. A message stays within what an agent takes: runs beyond that wait for room.
  */
 import type { Desired } from '../../core/model/desired.ts';
 import { runKey, type MemberName } from '../../core/model/ids.ts';
@@ -66,7 +66,8 @@ class Pusher implements Outbound {
       this.states.set(member, 'busy');
       const session = this.deps.sessions.get(member);
       try {
-        if (session !== undefined) await this.sendOnce(session);
+        if (session === undefined) this.letGo(member);
+        else await this.sendOnce(session);
       } catch (error) {
         this.deps.logger.warn('desired state not sent; trying again', { member, error });
         this.retryLater(member);
@@ -84,13 +85,29 @@ class Pusher implements Outbound {
     });
   }
 
+  /** Nobody to tell: what is kept for the member is only what it will be told when it is back. */
+  private letGo(member: MemberName): void {
+    const { fleet, attachments } = this.deps;
+    if (!attachments.holdsFor(member)) return;
+    attachments.retain(member, keysOf(fleet.desired(member).runs));
+  }
+
   private async sendOnce(session: OpenSession): Promise<void> {
     const { fleet, leadership, attachments, incarnation, metrics } = this.deps;
+    const { member } = session;
     if (!fleet.ready || !leadership.provablyLeading()) return;
-    const content = fleet.desired(session.member);
-    attachments.retain(session.member, new Set(content.runs.map((run) => runKey(run.id))));
-    const runs = this.withinBounds(await this.withAttachments(content.runs, session), session.member);
+    const before = fleet.desired(member);
+    attachments.retain(member, keysOf(before.runs));
+    const complete = await this.withAttachments(before.runs, session);
     if (!leadership.provablyLeading()) return;
+    // An order that was called off meanwhile must not go out: its fence may be released by now. What came meanwhile is next.
+    const waited = complete.length < before.runs.length || complete.some((order) => order.attachments.length > 0);
+    const content = waited && this.states.get(member) === 'busyAndStale' ? fleet.desired(member) : before;
+    const wanted = keysOf(content.runs);
+    const runs = this.withinBounds(
+      complete.filter((order) => wanted.has(runKey(order.id))),
+      member,
+    );
     this.counter += 1;
     const generation = { incarnation, term: leadership.term, counter: this.counter };
     const desired: Desired = { ...content, runs, generation };
@@ -142,4 +159,8 @@ class Pusher implements Outbound {
     this.templateBytes.set(template, bytes);
     return bytes;
   }
+}
+
+function keysOf(orders: readonly RunOrder[]): ReadonlySet<string> {
+  return new Set(orders.map((order) => runKey(order.id)));
 }

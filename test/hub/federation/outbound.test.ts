@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../src/platform/kube/object.ts';
 import { createSealingKey, createSealer } from '../../../src/platform/pki/sealing.ts';
 import { encodeHubMessage } from '../../../src/wire/hub-message-codec.ts';
 import { anOrder } from '../../support/agent-builders.ts';
-import { FederationRig, memberA, settle, type Agent } from './federation-rig.ts';
+import { FederationRig, memberA, sealingPublicKey, settle, type Agent } from './federation-rig.ts';
 
 function orders(...runs: readonly RunOrder[]): FederationRig['fleet']['content'] {
   return { runs, cancels: [], outcomeAcks: [], goneJobUids: [], cordoned: false };
@@ -55,6 +55,46 @@ describe('the outbound side', () => {
     await settle();
     expect(rig.fleet.desiredAsked - asked).toBeLessThanOrEqual(2);
     expect(sentRuns(agent)).toEqual(['job-100']);
+  });
+
+  it('does not order what was called off while references were being read', async () => {
+    const rig = new FederationRig();
+    const agent = await rig.connect();
+    rig.kube.objects.set('secrets/team-a/key', secretNamed('key', 'v'));
+    let release = (): void => undefined;
+    const read = rig.kube.client.get.bind(rig.kube.client);
+    const slow = new Promise<void>((resolve) => (release = resolve));
+    Object.assign(rig.kube.client, { get: (...[ref]: Parameters<typeof read>) => slow.then(() => read(ref)) });
+    const [released, kept] = [withSecret('released', 'key'), anOrder({ uid: 'kept' })];
+    rig.fleet.content = orders(released, kept);
+    rig.outbound.push(memberA);
+    await settle();
+    rig.fleet.content = orders(kept);
+    rig.outbound.push(memberA);
+    await settle();
+    release();
+    await settle();
+    const said = agent.of('desired').flatMap(({ desired }) => desired.runs.map((run) => run.id.jobUid));
+    expect(said).toContain('kept');
+    expect(said).not.toContain('released');
+  });
+
+  it('keeps no attachments of runs that ended while their member was away', async () => {
+    const rig = new FederationRig();
+    const key = sealingPublicKey();
+    const agent = await rig.connect({ sealingPublicKey: key });
+    rig.kube.objects.set('secrets/team-a/key', secretNamed('key', 'v'));
+    rig.fleet.content = orders(withSecret('job-1', 'key'));
+    rig.outbound.push(memberA);
+    await settle();
+    agent.pair.a.close();
+    await settle();
+    rig.fleet.content = orders();
+    rig.outbound.push(memberA);
+    await settle();
+    rig.fleet.content = orders(withSecret('job-1', 'key'));
+    await rig.connect({ epoch: 2, sealingPublicKey: key });
+    expect(rig.kube.calls.filter((call) => call === 'get secrets/team-a/key')).toHaveLength(2);
   });
 
   it('sends nothing before the fleet is ready, nor without provable leadership, nor to nobody', async () => {
