@@ -15,7 +15,7 @@ import { referencePage } from './reference-page.ts';
 export type GeneratedFiles = ReadonlyMap<string, string>;
 
 /** YAML that readers of 1.1 and 1.2 understand alike: `y`, `no` and 0o7 are quoted, nothing is an alias. */
-function toYaml(value: unknown): string {
+export function toYaml(value: unknown): string {
   return stringify(value, { aliasDuplicateObjects: false, compat: 'yaml-1.1', lineWidth: 120, indentSeq: false });
 }
 
@@ -56,11 +56,16 @@ export function protocolFiles(root: string): GeneratedFiles {
 }
 
 /** Folders in which every file is generated: what is not made any more is stale. */
-export const GENERATED_FOLDERS = ['crds', 'src/wire/generated'] as const;
+export const GENERATED_FOLDERS: readonly string[] = ['crds', 'src/wire/generated'];
 
 /** Paths of files in the generated folders that nothing makes any more. */
-export function staleFiles(root: string, files: GeneratedFiles): readonly string[] {
-  return GENERATED_FOLDERS.flatMap((folder) => filesUnder(join(root, folder)))
+export function staleFiles(
+  root: string,
+  files: GeneratedFiles,
+  folders: readonly string[] = GENERATED_FOLDERS,
+): readonly string[] {
+  return folders
+    .flatMap((folder) => filesUnder(join(root, folder)))
     .map((file) => relative(root, file))
     .filter((file) => !files.has(file));
 }
