@@ -16,6 +16,7 @@ import type { Fleet, MemberAdmission, OpenSessionResult, ReportVerdict, SessionF
 import type { HubState } from './hub-state.ts';
 import type { JobRecord } from './job-record.ts';
 import { clusterOf, type MemberEntry } from './member-record.ts';
+import { OrphanWatch, type Orphan } from './orphan-watch.ts';
 import { recordedRuns } from './run-in-status.ts';
 import type { FenceRejection, StateObserver } from './state-observer.ts';
 
@@ -30,14 +31,6 @@ export interface HubFleetDeps {
   readonly onReferenceProblem: (run: RunId, message: string) => void;
 }
 
-/** A run of a job that the hub does not know. */
-export interface Orphan {
-  readonly member: MemberName;
-  readonly report: RunReport;
-  /** Wall clock of the hub when this process first saw it. */
-  readonly sinceMs: number;
-}
-
 export interface HubFleet extends Fleet {
   /** By member and run. */
   orphans(): readonly Orphan[];
@@ -47,14 +40,8 @@ const EMPTY: DesiredContent = { runs: [], cancels: [], outcomeAcks: [], goneJobU
 
 export function createHubFleet(deps: HubFleetDeps): HubFleet {
   const { state } = deps;
-  const orphanSinceMs = new Map<JobUid, number>();
-  const unknown = (uid: JobUid): UnknownJob => {
-    if (state.wasDeleted(uid)) return 'deleted';
-    const nowMs = deps.clock.monotonicMs();
-    const sinceMs = orphanSinceMs.get(uid) ?? nowMs;
-    orphanSinceMs.set(uid, sinceMs);
-    return nowMs - sinceMs >= deps.orphanGraceMs ? 'orphanPastGrace' : 'orphan';
-  };
+  const orphans = new OrphanWatch({ state, clock: deps.clock, graceMs: deps.orphanGraceMs });
+  const unknown = (uid: JobUid): UnknownJob => orphans.standingOf(uid);
   const reports = reportTaker(deps, unknown);
   return {
     get ready() {
@@ -68,7 +55,11 @@ export function createHubFleet(deps: HubFleetDeps): HubFleet {
       state.feed.member(name);
       state.feed.schedulable();
     },
-    applyReport: reports,
+    applyReport: (...report) => {
+      const verdict = reports(...report);
+      orphans.look();
+      return verdict;
+    },
     desired: (name) => {
       const member = state.members.get(name);
       if (member === undefined || !state.leading) return EMPTY;
@@ -79,7 +70,7 @@ export function createHubFleet(deps: HubFleetDeps): HubFleet {
     locateRun: (uid, attempt) => locate(state.jobs.get(uid)?.record, attempt),
     onDesiredChanged: (handler) => state.feed.subscribe('desired', handler),
     onAdmissionChanged: (handler) => state.feed.subscribe('admission', handler),
-    orphans: () => orphansOf(state, orphanSinceMs, deps.clock.read()),
+    orphans: () => orphans.list(deps.clock.read()),
   };
 }
 
@@ -197,17 +188,4 @@ function locate(record: JobRecord | undefined, attempt: number | undefined): Ret
   if (run !== undefined && run.terms.attempt === wanted) return { run: run.terms.id, member: run.terms.member };
   const past = recordedRuns(status).find((_, i) => status.history?.[i]?.attempt === wanted);
   return past === undefined ? undefined : { run: { jobUid: uid, fence: past.fence }, member: past.member };
-}
-
-function orphansOf(state: HubState, since: ReadonlyMap<JobUid, number>, now: ClockReading): readonly Orphan[] {
-  const orphans: Orphan[] = [];
-  for (const member of state.members.all()) {
-    for (const report of member.runs.values()) {
-      const { jobUid } = report.id;
-      if (state.jobs.get(jobUid) !== undefined || state.wasDeleted(jobUid)) continue;
-      const ageMs = now.monotonicMs - (since.get(jobUid) ?? now.monotonicMs);
-      orphans.push({ member: member.name, report, sinceMs: now.wallMs - ageMs });
-    }
-  }
-  return orphans;
 }

@@ -171,6 +171,27 @@ describe('what a member is told', () => {
     expect(member.desired().cancels).toMatchObject([{ id: stranger.id, cause: 'OrphanEnded' }]);
   });
 
+  it('says so by itself when the grace of a run that nothing else is heard of is over', async () => {
+    const rig = await aHub({ orphanGraceMs: 60_000 });
+    const member = rig.addMember('member-a').connect();
+    await rig.pass(500);
+    rig.addJob('train');
+    await rig.pass(200);
+    member.obey('Running');
+    const stranger = { ...member.runs()[0]!, id: { jobUid: jobUid('uid-of-nobody'), fence: fence(3) } };
+    member.fallSilent();
+    member.report({ runs: [stranger] });
+    await rig.pass(1000);
+    const told: unknown[] = [];
+    rig.fleet.onDesiredChanged((name) => told.push(...rig.fleet.desired(name).cancels.map(({ id }) => id)));
+    for (let i = 0; i < 13; i += 1) {
+      await rig.pass(5_000);
+      member.report({ runs: [stranger] });
+    }
+    await rig.pass(100);
+    expect(told).toEqual([stranger.id]);
+  });
+
   it('tells every member that held a run of a job that the job is gone, for a minute of being connected', async () => {
     const { rig, a, b } = await running();
     a.endAll();
