@@ -49,6 +49,7 @@ import type { RawObject } from './state/job-record.ts';
 import { publishSubresourceApi } from './subresources/publish-api.ts';
 import { readRequestHeader } from './subresources/request-header.ts';
 import { answerSubresource } from './subresources/subresource-api.ts';
+import { termFloor } from './term-floor.ts';
 
 export interface HubAppDeps {
   readonly config: HubConfig;
@@ -241,6 +242,7 @@ function makeElector(deps: HubAppDeps, control: Control): LeaderElector {
     leaseDurationMs: config.leaderLeaseDuration,
     renewDeadlineMs: config.leaderRenewDeadline,
     retryPeriodMs: config.leaderRetryPeriod,
+    termFloor: () => termFloor(clock.nowMs()),
     onStarted: (term, signal) => duties.begin(term, signal),
     onStopped: (term) => duties.end(term),
   });
