@@ -10,8 +10,7 @@ export interface BundleOptions {
 
 export async function bundlePrograms(options: BundleOptions): Promise<BuildResult<{ metafile: true }>> {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { readonly version: string };
-  const head = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' }).stdout.trim();
-  const commit = process.env['LUMBUNG_COMMIT'] ?? (head === '' ? 'unknown' : head);
+  const commit = process.env['LUMBUNG_COMMIT'] ?? headCommit() ?? 'unknown';
   const result = await build({
     entryPoints: { hub: 'src/bin/hub.ts', agent: 'src/bin/agent.ts', cli: 'src/bin/cli.ts' },
     outdir: options.outdir,
@@ -36,4 +35,10 @@ export async function bundlePrograms(options: BundleOptions): Promise<BuildResul
   });
   await chmod(`${options.outdir}/cli.js`, 0o755);
   return result;
+}
+
+/** Undefined outside a checkout, or where there is no git, as in the stage that builds the image. */
+function headCommit(): string | undefined {
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
 }

@@ -7,7 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isMap, isScalar, parseDocument, stringify, type Pair, type YAMLMap } from 'yaml';
+import { isMap, isScalar, parseDocument, stringify, type YAMLMap } from 'yaml';
 import { customResourceDefinition } from '../../src/api/crd/custom-resource-definition.ts';
 import type { KindDefinition } from '../../src/api/schema/kind.ts';
 import { HUB_KINDS, MEMBER_KINDS } from '../../src/api/v1alpha1/kinds.ts';
