@@ -72,7 +72,8 @@ function shapesOf(pods: Iterable<SlimPod>): IterableIterator<Shape> {
   return shapes.values();
 }
 
-function shapeKey(view: PodView): string {
+/** Pods of one shape can go to the same nodes and take the same there. */
+export function shapeKey(view: PodView): string {
   const requests = Object.entries(view.requests).sort(([a], [b]) => compareStrings(a, b));
   return JSON.stringify([view.nominatedNode ?? '', requests, view.nodeTerms, view.tolerations]);
 }

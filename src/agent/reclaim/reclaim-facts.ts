@@ -3,8 +3,8 @@
  * guests with what they hold.
  *
  * Invariants: capacity that a booking holds counts as held by its run, so that ending the run counts as freeing it; a node that is
- * not ready or cordoned takes nobody; a gang with a preempted worker is marked broken. At most 256 pods are looked at in one go,
- * those of the highest priority: the next look sees the rest. Leaves out the decision itself (core/scheduling/reclaim.ts).
+ * not ready or cordoned takes nobody; a gang with a preempted worker is marked broken. Of pods of one shape and priority at most
+ * 256 are looked at in one go, and the next look sees the rest: a queue of replicas never hides the pods behind it. Leaves out the decision itself (core/scheduling/reclaim.ts).
  */
 import { runKey } from '../../core/model/ids.ts';
 import { subtractResources, type Resources } from '../../core/model/resources.ts';
@@ -13,19 +13,26 @@ import { compareBy, compareNumbers, compareStrings, sorted } from '../../std/ord
 import type { Inventory } from '../inventory/inventory.ts';
 import type { NodeState } from '../inventory/node-state.ts';
 import { podKey, type SlimPod } from '../inventory/slim-pod.ts';
+import { shapeKey } from '../inventory/waiting-demand.ts';
 import type { LiveGuest } from '../runs/run-keeper.ts';
 
-const PODS_MAX = 256;
+const ALIKE_MAX = 256;
 
 /** Owner pods that could be placed, most important first. */
 export function placeablePods(pods: Iterable<SlimPod>): readonly SlimPod[] {
+  const alike = new Map<string, number>();
   return sorted(
     [...pods].filter((pod) => pod.view.readable),
     compareBy<SlimPod>(
       (a, b) => compareNumbers(b.view.priority, a.view.priority),
       (a, b) => compareStrings(podKey(a), podKey(b)),
     ),
-  ).slice(0, PODS_MAX);
+  ).filter(({ view }) => {
+    const shape = `${view.priority} ${shapeKey(view)}`;
+    const count = (alike.get(shape) ?? 0) + 1;
+    alike.set(shape, count);
+    return count <= ALIKE_MAX;
+  });
 }
 
 /** Gathers the input of one decision. `broken` holds run keys of gangs with a preempted worker. */

@@ -4,7 +4,8 @@
  *
  * Invariants: a gang goes whole or stays; capacity of gangs that are ending already counts as coming, so that nobody is
  * evicted twice for one pod; no proper subset of what is chosen would do; a pod that cannot be helped evicts nobody. Pods are
- * served by priority, then by key: a lesser pod never takes the room of a greater one.
+ * served by priority, then by key: a lesser pod never takes the room of a greater one. Of pods that could be helped the first 256
+ * are served, and the rest when it is decided again; pods that cannot be helped never stand in their way.
  * Smallest = fewest GPUs of gangs that still work (broken ones cost nothing), then least work at risk, then fewest gangs, then
  * key. Exact for small members; beyond that greedy per pod and then pruned. Leaves out volumes, pod affinity and whom the
  * member's own scheduler picks.
@@ -39,6 +40,9 @@ export interface ReclaimDecision {
   readonly hopeless: readonly { readonly pod: string; readonly reason: HopelessReason }[];
 }
 
+/** Bounds the time of one decision. */
+const MOST_SERVED = 256;
+
 /** Decides once. Repeat it whenever pods, nodes or guests change: it counts what it has already set in motion. */
 export function reclaim(input: ReclaimInput): ReclaimDecision {
   const nodes = sorted(input.nodes, (a, b) => compareStrings(a.node, b.node));
@@ -60,10 +64,13 @@ export function reclaim(input: ReclaimInput): ReclaimDecision {
   );
   const hopeless: { readonly pod: string; readonly reason: HopelessReason }[] = [];
   const candidates: Candidate[] = [];
+  const judgements = new Map<string, Judgement>();
   for (const pod of sorted(input.pods, byRank)) {
-    const judged = judgePod(pod, nodes, empty);
+    const shape = JSON.stringify([pod.requests, pod.nodeTerms, pod.tolerations, pod.nominatedNode]);
+    const judged = judgements.get(shape) ?? judgePod(pod, nodes, empty);
+    judgements.set(shape, judged);
     if ('reason' in judged) hopeless.push({ pod: pod.key, reason: judged.reason });
-    else candidates.push(judged);
+    else if (candidates.length < MOST_SERVED) candidates.push({ pod, nodes: judged.nodes });
   }
   const useful = standing.filter((gang) => isUseful(gang, candidates));
   const choose = fitsExactSearch(candidates, useful, nodes.length) ? chooseExactly : chooseGreedily;
@@ -93,18 +100,17 @@ function gangOf(guest: ReclaimGuest, index: ReadonlyMap<string, number>): Gang {
   return { key: runKey(guest.run), guest, gpus, shares };
 }
 
-function judgePod(
-  pod: WaitingOwnerPod,
-  nodes: readonly ReclaimNode[],
-  empty: Room,
-): Candidate | { readonly reason: HopelessReason } {
+/** The nodes that could take a pod without guests, or why there is none. The same for all pods of one shape. */
+type Judgement = Pick<Candidate, 'nodes'> | { readonly reason: HopelessReason };
+
+function judgePod(pod: WaitingOwnerPod, nodes: readonly ReclaimNode[], empty: Room): Judgement {
   const allowed = [...nodes.keys()].filter((i) => {
     const node = nodes[i];
     return node !== undefined && mayUse(pod, node);
   });
   if (allowed.length === 0) return { reason: { kind: 'NoNodeAllowed', nodes: nodes.length } };
   const possible = allowed.filter((i) => empty.fits(i, pod.requests));
-  if (possible.length > 0) return { pod, nodes: possible };
+  if (possible.length > 0) return { nodes: possible };
   return { reason: { kind: 'NeverFits', ...smallestLack(pod, allowed, empty) } };
 }
 

@@ -132,6 +132,23 @@ describe('the reclaimer', () => {
     expect(reclaimer.blocked().map((blocked) => blocked.name)).toEqual(['elsewhere', 'fits', 'huge']);
   });
 
+  it('helps a pod behind hundreds that nothing helps, or that wait for room elsewhere', async () => {
+    const { clock, pod, guest, ended } = await aMember([
+      ['a', {}],
+      ['full', { labels: { zone: 'full' } }],
+    ]);
+    guest('g', ['a'], 8);
+    pod('owners-own', { gpus: 8, node: 'full' });
+    const inZone = { nodeSelector: { zone: 'full' } };
+    for (let i = 0; i < 300; i += 1) {
+      pod(`a-queue-${i}`, { gpus: 1, unschedulable: true, priority: 100, spec: inZone });
+      pod(`b-queue-${i}`, { gpus: 9, unschedulable: true, priority: 100 });
+    }
+    pod('train', { gpus: 8, unschedulable: true });
+    clock.advance(100);
+    expect(ended()).toEqual(['g']);
+  });
+
   it('waits two seconds for a pod that no scheduler has said a word about', async () => {
     const { clock, pod, guest, ended } = await aMember([['a', {}]]);
     guest('g', ['a'], 8);
