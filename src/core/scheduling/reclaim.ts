@@ -4,7 +4,7 @@
  *
  * Invariants: a gang goes whole or stays; capacity of gangs that are ending already counts as coming, so that nobody is
  * evicted twice for one pod; no proper subset of what is chosen would do; a pod that cannot be helped evicts nobody. Pods are
- * served by priority, then by key: a lesser pod never takes the room of a greater one. Of pods that could be helped the first 256
+ * served by priority, then by key: a lesser pod never takes the room of a greater one. Of pods that could be helped the first 512
  * are served, and the rest when it is decided again; pods that cannot be helped never stand in their way.
  * Smallest = fewest GPUs of gangs that still work (broken ones cost nothing), then least work at risk, then fewest gangs, then
  * key. Exact for small members; beyond that greedy per pod and then pruned. Leaves out volumes, pod affinity and whom the
@@ -41,7 +41,7 @@ export interface ReclaimDecision {
 }
 
 /** Bounds the time of one decision. */
-const MOST_SERVED = 256;
+const MOST_SERVED = 512;
 
 /** Decides once. Repeat it whenever pods, nodes or guests change: it counts what it has already set in motion. */
 export function reclaim(input: ReclaimInput): ReclaimDecision {
