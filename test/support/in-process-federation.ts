@@ -61,7 +61,6 @@ export interface InProcessMember {
 export interface InProcessOptions {
   readonly members: readonly InProcessMember[];
   readonly hubConfig?: Partial<HubConfig>;
-  readonly hubClock?: Clock;
 }
 
 /** One cluster, and what the program on it did. */
@@ -99,6 +98,9 @@ const HUB_FLAGS = {
   'federation-address': '127.0.0.1:0',
   'enrolment-address': '127.0.0.1:0',
   'metrics-address': '127.0.0.1:0',
+  'leader-lease-duration': '3s',
+  'leader-renew-deadline': '2500ms',
+  'leader-retry-period': '400ms',
   'aggregated-api-service': 'lumbung-hub-subresources',
   'server-names': 'localhost,127.0.0.1',
   'report-interval': '500ms',
@@ -111,7 +113,8 @@ const deps = { clock: systemClock(), random: systemRandom() };
 export class InProcessFederation {
   readonly dir: string;
   readonly hub: Side;
-  readonly hubApp: HubApp;
+  hubApp: HubApp;
+  private readonly options: InProcessOptions;
   readonly members = new Map<string, MemberSide>();
   private readonly closers: (() => Promise<void>)[];
 
@@ -119,8 +122,10 @@ export class InProcessFederation {
     readonly dir: string;
     readonly hub: Side;
     readonly hubApp: HubApp;
+    readonly options: InProcessOptions;
     readonly closers: (() => Promise<void>)[];
   }) {
+    this.options = parts.options;
     this.dir = parts.dir;
     this.hub = parts.hub;
     this.hubApp = parts.hubApp;
@@ -133,7 +138,12 @@ export class InProcessFederation {
     const closers: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true, maxRetries: 5 })];
     let federation: InProcessFederation | undefined;
     try {
-      const started = new InProcessFederation({ dir, closers, ...(await startHub(dir, closers, options)) });
+      const started = new InProcessFederation({
+        dir,
+        options,
+        closers,
+        ...(await startHub(dir, closers, options)),
+      });
       federation = started;
       const joins = options.members.map((shape, at) => started.addMember(shape, at + 2));
       // All of them, also where one fails: nothing may be starting while everything is stopped.
@@ -271,6 +281,20 @@ export class InProcessFederation {
     const member = this.member(name);
     member.agent = this.makeAgent(member, { token: undefined, hubCaSha256: undefined });
     await member.agent.start(new AbortController().signal);
+  }
+
+  /** Stops the hub's process, lets `meanwhile` happen, and starts a new one at the same addresses. */
+  async restartHub(meanwhile: () => void): Promise<void> {
+    const { federation, enrolment, subresources } = this.hubApp.ports;
+    await this.hubApp.stop();
+    meanwhile();
+    this.hubApp = makeHub(this.hub, this.closers, {
+      ...this.options.hubConfig,
+      federationAddress: { host: '127.0.0.1', port: federation },
+      enrolmentAddress: { host: '127.0.0.1', port: enrolment },
+      aggregatedApiAddress: { host: '127.0.0.1', port: subresources },
+    });
+    await this.hubApp.start(new AbortController().signal);
   }
 
   /** Everything that the programs have logged, said on the wire and shown as metrics, and every object that is no Secret. */
@@ -460,19 +484,8 @@ async function startHub(
     } as KubeObject,
   ]);
   await writeFile(join(dir, 'hub.kubeconfig'), await hub.sandbox.kubeconfig(), { mode: 0o600 });
-  const config = loadHubConfig({
-    env: {},
-    flags: { ...HUB_FLAGS, 'aggregated-api-address': `127.0.0.1:${apiPort}` },
-  });
-  const app = createHubApp({
-    ...deps,
-    clock: options.hubClock ?? deps.clock,
-    ...programOn(hub, 'lumbung-hub', closers),
-    config: { ...config, ...options.hubConfig },
-    version: '0.0.0-test',
-    commit: 'test',
-  });
-  closers.push(() => app.stop());
+  const aggregatedApiAddress = { host: '127.0.0.1', port: apiPort };
+  const app = makeHub(hub, closers, { ...options.hubConfig, aggregatedApiAddress });
   await app.start(new AbortController().signal);
   await eventually(
     () =>
@@ -483,6 +496,18 @@ async function startHub(
     { what: 'the hub has published where it is' },
   );
   return { hub, hubApp: app };
+}
+
+function makeHub(hub: Side, closers: (() => Promise<void>)[], config: Partial<HubConfig>): HubApp {
+  const app = createHubApp({
+    ...deps,
+    ...programOn(hub, 'lumbung-hub', closers),
+    config: { ...loadHubConfig({ env: {}, flags: HUB_FLAGS }), ...config },
+    version: '0.0.0-test',
+    commit: 'test',
+  });
+  closers.push(() => app.stop());
+  return app;
 }
 
 interface ClusterStart {

@@ -149,9 +149,10 @@ export class Roster {
     return undefined;
   }
 
+  /** An acknowledged end is told again to a hub that asks for the run: restored from a backup, it has forgotten. */
   reports(now: ClockReading): readonly RunReport[] {
     return this.sorted()
-      .filter((run) => !run.acknowledged)
+      .filter((run) => !run.acknowledged || this.ordered.has(run.key) || this.cancels.has(run.key))
       .map((run) => reportOf(run, this.leaseLeftMs(run, now)));
   }
 

@@ -28,7 +28,7 @@ export interface RunKeeper extends Runnable {
   applyDesired(desired: Desired): void;
   /** A report that was sent at `sentAt` has been acknowledged: leases count from then. */
   leaseAcknowledged(sentAt: ClockReading): void;
-  /** Every run known here, ended ones until their outcome is acknowledged. Sorted by run key. */
+  /** Every run known here, ended ones until their outcome is acknowledged, and again if the hub asks. Sorted by run key. */
   reports(): readonly RunReport[];
   bookings(): readonly Booking[];
   guests(): readonly LiveGuest[];

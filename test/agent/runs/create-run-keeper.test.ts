@@ -75,6 +75,31 @@ describe('a run that goes well', () => {
     expect([rig.started, rig.ended]).toEqual([['job-1/1'], ['job-1/1 Completed']]);
   });
 
+  it('is reported again to a hub that has forgotten that it acknowledged it, and never run again', async () => {
+    const rig = await aRig();
+    const order = anOrder();
+    const [pod] = await rig.running(order);
+    rig.kube.exitPod(pod!, 0);
+    await rig.until(() => rig.phase(order) === 'Ended');
+    rig.desire({ outcomeAcks: [order.id] });
+    await rig.pass();
+    expect(rig.keeper.reports()).toEqual([]);
+    // A hub that was restored from a backup still counts on the run, or wants it stopped.
+    const succeeded = { phase: 'Ended', end: { outcome: 'Succeeded', cause: 'Completed' } };
+    rig.desire({ runs: [order] });
+    expect(rig.report(order)).toMatchObject(succeeded);
+    rig.desire({ cancels: [{ id: order.id, cause: 'Suspended', message: 'no longer wanted' }] });
+    expect(rig.report(order)).toMatchObject(succeeded);
+    rig.desire({ outcomeAcks: [order.id] });
+    expect(rig.keeper.reports()).toEqual([]);
+    // Once everything of it is let go, the fence alone is remembered.
+    await rig.pass(3_600_000);
+    rig.desire({ runs: [order] });
+    await rig.until(() => rig.phase(order) === 'Ended');
+    expect(rig.report(order)?.end).toMatchObject({ outcome: 'Stopped', everStarted: true });
+    expect(rig.started).toEqual(['job-1/1']);
+  });
+
   it('costs three writes, one of them shared, and two to clean up', async () => {
     const rig = await aRig();
     const first = anOrder({ uid: 'first' });
