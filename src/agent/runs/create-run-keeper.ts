@@ -8,7 +8,7 @@
  */
 import { timesFitting } from '../../core/model/resources.ts';
 import type { Desired } from '../../core/model/desired.ts';
-import type { MemberName, NodeName } from '../../core/model/ids.ts';
+import { runKey, type MemberName, type NodeName } from '../../core/model/ids.ts';
 import type { RunReport } from '../../core/model/run.ts';
 import type { RunPlan } from '../../core/run/agent-plan.ts';
 import { isLive } from '../../core/run/worker-verdict.ts';
@@ -187,11 +187,7 @@ class Keeper implements RunKeeper {
     const now = this.deps.clock.read();
     const touched = this.roster.apply(desired, now);
     if (touched === undefined) return;
-    for (const id of this.roster.unknownCancels()) {
-      const run = unknownRun(id, this.deps.member, now);
-      this.roster.add(run);
-      touched.add(run.key);
-    }
+    for (const key of this.takeUnknownCancels(now)) touched.add(key);
     this.forgetGoneJobs();
     for (const key of touched) this.queue.add(key);
     this.notify();
@@ -230,6 +226,19 @@ class Keeper implements RunKeeper {
   subscribe(handler: () => void): () => void {
     this.handlers.add(handler);
     return () => this.handlers.delete(handler);
+  }
+
+  /**
+   * Of which nothing is here. While something is that could not be taken over (an order that a newer version wrote, pods that
+   * lost their Job), nobody may be told that it has ended; the sweep asks again.
+   */
+  private takeUnknownCancels(now: ClockReading): readonly string[] {
+    const unknown = this.roster.unknownCancels().filter((id) => !this.stores.holds(runKey(id)));
+    return unknown.map((id) => {
+      const run = unknownRun(id, this.deps.member, now);
+      this.roster.add(run);
+      return run.key;
+    });
   }
 
   private async loadMemory(): Promise<void> {
@@ -276,6 +285,7 @@ class Keeper implements RunKeeper {
     const { clock, inventory, lending } = this.deps;
     const sweep = clock.every(SWEEP_MS, () => {
       this.adopt();
+      for (const key of this.takeUnknownCancels(clock.read())) this.queue.add(key);
       void this.sweeper.sweep();
     });
     this.unsubscribes.push(

@@ -2,6 +2,7 @@
  * The keeper's eyes: GuestRuns, guest Jobs and guest Pods of the whole cluster, by label, indexed by run. No run costs a GET
  * or a LIST of its own.
  */
+import { guestNamespace } from '../../api/v1alpha1/child-names.ts';
 import { GUEST_RUN_RESOURCE } from '../../api/v1alpha1/guest-run.ts';
 import { GUEST_LABEL_VALUE, LABELS } from '../../api/v1alpha1/labels.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
@@ -22,6 +23,9 @@ import {
   type GuestPod,
   type GuestRunObject,
 } from './guest-objects.ts';
+
+/** Phases of a pod that runs no more. */
+const TERMINAL: readonly string[] = ['Succeeded', 'Failed'];
 
 export interface GuestStoresDeps {
   readonly client: KubeClient;
@@ -58,6 +62,16 @@ export class GuestStores {
 
   job(key: string): GuestJob | undefined {
     return this.jobs.store.byIndex(BY_RUN, key)[0];
+  }
+
+  /** Is anything of the run here that lives or could come to life? Labels that were copied elsewhere do not count. */
+  holds(key: string): boolean {
+    const { store } = this.pods;
+    const live = store.byIndex(BY_RUN, key).filter(({ status }) => !TERMINAL.includes(status?.phase ?? ''));
+    const objects = [...this.guestRuns.store.byIndex(BY_RUN, key), ...this.jobs.store.byIndex(BY_RUN, key), ...live];
+    return objects.some(
+      ({ metadata }) => metadata.namespace === guestNamespace(metadata.labels?.[LABELS.tenant] ?? ''),
+    );
   }
 
   podsOf(key: string): readonly GuestPod[] {
