@@ -34,7 +34,7 @@ interface MutableObjectNode {
   kind: 'object';
   definition: string;
   fields: Map<string, FieldNode>;
-  embedded: Map<number, ObjectNode>;
+  embedded: Map<number, MutableObjectNode>;
   preserveUnknown: boolean;
   atomic: boolean;
 }
@@ -104,6 +104,10 @@ export class BuiltinTypes {
 
   /** `name` with its group prefix, e.g. `core.Pod`. */
   object(name: string): ObjectNode {
+    return this.made(name);
+  }
+
+  private made(name: string): MutableObjectNode {
     const node = this.nodes.get(name);
     if (node === undefined) throw new Error(`built-in notation: unknown type ${name}`);
     return node;
@@ -122,7 +126,7 @@ export class BuiltinTypes {
       const [number = '', name = '', ...rest] = part.trim().split(/\s+/);
       if (number === '') continue;
       if (number.startsWith('...')) {
-        node.embedded.set(Number(number.slice(3)), this.object(this.qualified(prefix, name)));
+        node.embedded.set(Number(number.slice(3)), this.made(this.qualified(prefix, name)));
         continue;
       }
       const [type = '', ...flagWords] = rest;
@@ -136,9 +140,10 @@ export class BuiltinTypes {
     }
   }
 
-  /** Embedded messages' members belong to the object itself in JSON. */
+  /** Embedded messages' members belong to the object itself in JSON, through several levels too. */
   private inline(node: MutableObjectNode): void {
     for (const embedded of node.embedded.values()) {
+      this.inline(embedded);
       for (const [name, field] of embedded.fields) {
         if (!node.fields.has(name)) node.fields.set(name, { ...field, number: 0 });
       }
