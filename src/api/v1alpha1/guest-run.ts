@@ -29,7 +29,7 @@ import {
   type ApiResource,
   type DeepReadonly,
 } from '../schema/kube-object.ts';
-import { conditions, frozenLease, observedGeneration, ON_PARTITION, runNodes } from '../schema/shared-fields.ts';
+import { frozenLease, ON_PARTITION, runNodes } from '../schema/shared-fields.ts';
 
 export const GUEST_RUN_RESOURCE: ApiResource = {
   group: API_GROUP,
@@ -78,16 +78,12 @@ export const guestRunSpec = withRules(
 );
 
 export const guestRunStatus = object('What the agent observes.', {
-  observedGeneration: z.exactOptional(observedGeneration),
   phase: z.exactOptional(choice('Where the run is.', GUEST_PHASES)),
   cause: z.exactOptional(word('Why it ended or is ending, as one CamelCase word.')),
   message: z.exactOptional(text('Where it is and why, as a sentence.', { max: 4096 })),
   startedAt: z.exactOptional(timestamp('When the start of this fence was recorded.')),
   allRunningAt: z.exactOptional(timestamp('When all workers first ran together.')),
   finishedAt: z.exactOptional(timestamp('When the last worker ended.')),
-  leaseExpiresAt: z.exactOptional(
-    timestamp("When the lease ends unless the hub acknowledges a report, by this cluster's clock."),
-  ),
   workers: z.exactOptional(
     object('Workers by state.', {
       pending: count('Not running yet.'),
@@ -97,7 +93,6 @@ export const guestRunStatus = object('What the agent observes.', {
     }),
   ),
   outcomeAcknowledged: z.exactOptional(flag('True once the hub has recorded the outcome.')),
-  conditions: z.exactOptional(conditions),
   exits: z.exactOptional(
     list(
       'How workers ended; at most 256, failures first.',

@@ -629,17 +629,14 @@ const guestStatus = statusCases(GUEST_RUN_KIND, { name: 'run-1', spec: guestSpec
   [
     'with everything',
     {
-      observedGeneration: 1,
       phase: 'Ended',
       cause: 'Completed',
       message: 'done',
       startedAt: NOW,
       allRunningAt: NOW,
       finishedAt: NOW,
-      leaseExpiresAt: NOW,
       workers: { pending: 0, running: 0, succeeded: 2, failed: 0 },
       outcomeAcknowledged: true,
-      conditions: [],
       exits: [{ index: 0, exitCode: 0, reason: 'Completed' }],
     },
   ],
