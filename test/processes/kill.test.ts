@@ -72,9 +72,10 @@ describe('the same rounds with fencing switched off', () => {
       federation,
       pool: 'faults',
       namespace: 'team-a',
-      rounds: Math.min(rounds, 12),
+      rounds: 20,
       seed,
       log: console.log,
+      stopAtOverlap: true,
     });
     expect(result.overlaps.length).toBeGreaterThan(0);
   });

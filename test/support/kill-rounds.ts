@@ -6,7 +6,8 @@ import { COMPUTE_JOB_RESOURCE, type ComputeJob } from '../../src/api/v1alpha1/co
 import { seededRandom } from '../../src/platform/clock/seeded-random.ts';
 import type { KubeObject } from '../../src/platform/kube/object.ts';
 import { eventually } from './eventually.ts';
-import type { Federation } from './federation.ts';
+import type { Random } from '../../src/platform/clock/random.ts';
+import type { Federation, FederationMember } from './federation.ts';
 import { diaryJob } from './jobs.ts';
 import { fenceLives, overlappingFences, readDiaries } from './worker-diary.ts';
 
@@ -17,6 +18,8 @@ export interface KillRoundsOptions {
   readonly rounds: number;
   readonly seed: number;
   readonly log: (text: string) => void;
+  /** Ends after the first round in which two fences lived together. */
+  readonly stopAtOverlap?: boolean;
 }
 
 export interface KillRoundsResult {
@@ -47,7 +50,7 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
       const name = `round-${round}-${at}`;
       names.push(name);
       jobs += 1;
-      const worker = { beats: 5 + Math.floor(random.next() * 25), beatMs: 100 };
+      const worker = { beats: 5 + Math.floor(random.next() * 50), beatMs: 100 };
       const spec = { workers: 1 + Math.floor(random.next() * 2), onPartition, checkpointGrace: '1s' };
       await client.create(
         COMPUTE_JOB_RESOURCE,
@@ -55,11 +58,9 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
       );
     }
     await pause(random.next() * 2_500);
-    const programs = [federation.hub, ...[...federation.members.values()].map((member) => member.agent)];
-    // The hub as often as the agents together.
-    const victim = random.next() < 0.5 ? programs[0] : programs[1 + Math.floor(random.next() * (programs.length - 1))];
-    if (victim === undefined) throw new Error('no program to kill');
-    const downMs = random.next() * 3_500;
+    // The hub as often as the agents together; of the agents one that has a run of this round, if any does.
+    const victim = random.next() < 0.5 ? federation.hub : (await busyAgent(options, names, random)).agent;
+    const downMs = random.next() * 4_000;
     await victim.kill();
     await pause(downMs);
     victim.start();
@@ -70,6 +71,8 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
     log(
       `round ${round + 1}/${rounds}: killed ${victim.options.name} for ${(downMs / 1000).toFixed(1)} s${late.length > 0 ? `; not finished: ${late.join(', ')}` : ''}`,
     );
+    if (options.stopAtOverlap === true && overlappingFences(fenceLives(await readDiaries(federation.disks))).length > 0)
+      break;
   }
   const events = await readDiaries(federation.disks);
   const lives = fenceLives(events);
@@ -81,6 +84,19 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
     fences: lives.length,
     jobs,
   };
+}
+
+/** A member that runs one of the jobs now; else any. */
+async function busyAgent(
+  options: KillRoundsOptions,
+  names: readonly string[],
+  random: Random,
+): Promise<FederationMember> {
+  const { federation, namespace } = options;
+  const statuses = await Promise.all(names.map(async (name) => (await federation.job(namespace, name)).status));
+  const busy = statuses.flatMap((status) => (status?.run === undefined ? [] : [status.run.member]));
+  const choices = busy.length > 0 ? busy : [...federation.members.keys()];
+  return federation.member(choices[Math.floor(random.next() * choices.length)] ?? '');
 }
 
 /** Waits until the round's jobs succeeded; notes how long each took once it could be known. */
