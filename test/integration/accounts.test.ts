@@ -44,7 +44,7 @@ async function settled(): Promise<void> {
       const now = [federation.hub, ...federation.members.values()].reduce((sum, side) => sum + asked(side).length, 0);
       if (now !== last) quietSinceMs = performance.now();
       last = now;
-      return performance.now() - quietSinceMs > 2_000;
+      return performance.now() - quietSinceMs > 1_500;
     },
     { what: 'the federation is idle', withinMs: 20_000 },
   );

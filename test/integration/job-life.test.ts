@@ -171,8 +171,10 @@ describe.concurrent('the life of a job', () => {
   it('is deleted by itself after ttlAfterFinished', async () => {
     const key = 'team-a/short-lived';
     await federation.apply(aJob({ key, pool: 'wide', spec: { ttlAfterFinished: '1s' } }));
-    await federation.whenJob(key, isSucceeded);
-    await whenGone(key);
+    await whenGone(key, 20_000);
+    await eventually(async () => (await eventsOf('team-a', 'short-lived')).includes('Succeeded'), {
+      what: 'it had succeeded',
+    });
   });
 
   it('with an image that cannot be pulled fails at startTimeout and says which', async () => {
@@ -191,12 +193,7 @@ describe.concurrent('the life of a job', () => {
     await federation.whenJob(key, isSucceeded);
     await eventually(
       async () => {
-        type Event = KubeObject & {
-          readonly reason: string;
-          readonly involvedObject: { readonly name?: string; readonly kind?: string };
-        };
-        const { items } = await federation.hub.client.list<Event>(events, { namespace: 'team-b' });
-        const mine = items.filter((one) => one.involvedObject.name === 'story').map((one) => one.reason);
+        const mine = await eventsOf('team-b', 'story');
         return mine.includes('Placed') && mine.includes('Succeeded');
       },
       { what: 'events Placed and Succeeded' },
@@ -274,4 +271,11 @@ async function livePods(member: string, key: string): Promise<number> {
 
 async function untilNextSecond(timestamp = ''): Promise<void> {
   await eventually(() => Date.now() >= Date.parse(timestamp) + 1_000, { what: 'the second is over', withinMs: 3_000 });
+}
+
+/** Reasons of the events about one job. */
+async function eventsOf(space: string, name: string): Promise<readonly string[]> {
+  type Event = KubeObject & { readonly reason: string; readonly involvedObject: { readonly name?: string } };
+  const { items } = await federation.hub.client.list<Event>(events, { namespace: space });
+  return items.filter((one) => one.involvedObject.name === name).map((one) => one.reason);
 }

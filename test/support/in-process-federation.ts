@@ -61,6 +61,15 @@ export interface InProcessMember {
 export interface InProcessOptions {
   readonly members: readonly InProcessMember[];
   readonly hubConfig?: Partial<HubConfig>;
+  /** Who the programs are on their clusters. Default: administrators. */
+  readonly access?: { readonly hub: ProgramAccess; readonly agent: ProgramAccess };
+}
+
+/** A program as an installation lets it in: its ServiceAccount in the system namespace, and what grants it anything. */
+export interface ProgramAccess {
+  readonly serviceAccount: string;
+  /** Applied by an administrator before the program starts. */
+  readonly objects: readonly KubeObject[];
 }
 
 /** One cluster, and what the program on it did. */
@@ -73,6 +82,8 @@ export interface Side {
   readonly log: readonly string[];
   /** Every request that the program sent to its API server. */
   readonly requests: KubeRequestRecord[];
+  /** The program's ServiceAccount; undefined: it is an administrator. */
+  readonly account: string | undefined;
 }
 
 export interface MemberSide extends Side {
@@ -320,7 +331,15 @@ export class InProcessFederation {
     ) as { readonly token: string; readonly caSha256: string };
     await this.lumbung('member', 'accept', name);
     const cluster = await startCluster(
-      { dir: this.dir, name, nodes: shape.nodes, runtime: shape.runtime ?? 'simulated', block, side: 'member' },
+      {
+        dir: this.dir,
+        name,
+        nodes: shape.nodes,
+        runtime: shape.runtime ?? 'simulated',
+        block,
+        side: 'member',
+        access: this.options.access?.agent,
+      },
       this.closers,
     );
     await applyObjects(cluster.client, [
@@ -351,6 +370,7 @@ export class InProcessFederation {
         'enrol-address': `localhost:${ports.enrolment}`,
         'metrics-address': '127.0.0.1:0',
         ...(invitation.hubCaSha256 === undefined ? {} : { 'hub-ca-sha256': invitation.hubCaSha256 }),
+        ...(member.account === undefined ? {} : { 'service-account-name': member.account }),
       },
     });
     const { client, logger, metrics } = programOn(member, 'lumbung-agent', this.closers);
@@ -472,7 +492,10 @@ async function startHub(
   closers: (() => Promise<void>)[],
   options: InProcessOptions,
 ): Promise<{ readonly hub: Side; readonly hubApp: HubApp }> {
-  const hub = await startCluster({ dir, name: 'hub', nodes: [], runtime: 'simulated', block: 1, side: 'hub' }, closers);
+  const hub = await startCluster(
+    { dir, name: 'hub', nodes: [], runtime: 'simulated', block: 1, side: 'hub', access: options.access?.hub },
+    closers,
+  );
   const apiPort = await freePort();
   await applyObjects(hub.client, [
     namespace(SYSTEM_NAMESPACE),
@@ -517,10 +540,11 @@ interface ClusterStart {
   readonly runtime: Runtime;
   readonly block: number;
   readonly side: 'hub' | 'member';
+  readonly access: ProgramAccess | undefined;
 }
 
 async function startCluster(start: ClusterStart, closers: (() => Promise<void>)[]): Promise<Side> {
-  const { dir, name, nodes, runtime, block, side } = start;
+  const { dir, name, nodes, runtime, block, side, access } = start;
   const kinds = side === 'hub' ? HUB_KINDS : MEMBER_KINDS;
   const sandbox = createSandboxCluster({
     ...deps,
@@ -537,7 +561,8 @@ async function startCluster(start: ClusterStart, closers: (() => Promise<void>)[
   await sandbox.start(new AbortController().signal);
   const client = createKubeClient({ ...deps, transport: sandbox.transport(), userAgent: 'test' });
   closers.push(() => client.close());
-  return { sandbox, client, metrics: createMetrics(), log: [], requests: [] };
+  if (access !== undefined) await applyObjects(client, [namespace(SYSTEM_NAMESPACE), ...access.objects]);
+  return { sandbox, client, metrics: createMetrics(), log: [], requests: [], account: access?.serviceAccount };
 }
 
 /** What a program is handed to work on a cluster. */
@@ -554,7 +579,7 @@ function programOn(
   Object.assign(side, { metrics });
   const client = createKubeClient({
     ...deps,
-    transport: side.sandbox.transport({ user, groups: ['system:masters'] }),
+    transport: side.sandbox.transport(identityOf(side.account, user)),
     logger,
     metrics,
     userAgent: user,
@@ -563,6 +588,13 @@ function programOn(
   });
   closers.push(() => client.close());
   return { client, logger, metrics };
+}
+
+/** As the API server sees the token of a pod with that ServiceAccount. */
+function identityOf(account: string | undefined, user: string): { readonly user: string; readonly groups: string[] } {
+  if (account === undefined) return { user, groups: ['system:masters'] };
+  const groups = ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM_NAMESPACE}`, 'system:authenticated'];
+  return { user: `system:serviceaccount:${SYSTEM_NAMESPACE}:${account}`, groups };
 }
 
 /** The same link, with every message written down. */
@@ -611,7 +643,7 @@ function tappedStream<In, Out>(
 }
 
 /** JSON, with bytes as Latin-1 so that plain text in them would be found. */
-export function wireText(message: unknown): string {
+function wireText(message: unknown): string {
   return JSON.stringify(message, (_key, value: unknown) =>
     value instanceof Uint8Array
       ? Buffer.from(value).toString('latin1')
