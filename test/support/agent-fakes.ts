@@ -3,7 +3,7 @@ import type { InventoryReader, InventoryReport } from '../../src/agent/inventory
 import type { LiveGuest, RunKeeper } from '../../src/agent/runs/run-keeper.ts';
 import type { Cause } from '../../src/core/model/cause.ts';
 import { compareGenerations, type Desired } from '../../src/core/model/desired.ts';
-import type { RunId } from '../../src/core/model/ids.ts';
+import { runKey, type RunId } from '../../src/core/model/ids.ts';
 import type { RunReport } from '../../src/core/model/run.ts';
 import type { ClockReading } from '../../src/platform/clock/clock.ts';
 import { err, ok } from '../../src/std/result.ts';
@@ -17,6 +17,8 @@ export interface FakeKeeper extends RunKeeper {
   setRuns(runs: readonly RunReport[]): void;
   setGuests(guests: readonly LiveGuest[]): void;
   log: RunKeeper['openLog'];
+  /** Run keys of which `holds` says that something is here. */
+  readonly held: Set<string>;
 }
 
 export function fakeKeeper(): FakeKeeper {
@@ -31,6 +33,7 @@ export function fakeKeeper(): FakeKeeper {
     leases: [],
     desired: [],
     ended: [],
+    held: new Set(),
     log: () => Promise.resolve(err({ reason: 'NotFound', message: 'no such run' })),
     start: () => Promise.resolve(),
     stop: () => Promise.resolve(),
@@ -47,6 +50,7 @@ export function fakeKeeper(): FakeKeeper {
       keeper.ended.push({ runs: ids, cause, message });
     },
     acknowledged: () => keeper.desired.at(-1)?.generation,
+    holds: (run) => keeper.held.has(runKey(run)),
     openLog: (request, signal) => keeper.log(request, signal),
     subscribe: (handler) => {
       handlers.add(handler);

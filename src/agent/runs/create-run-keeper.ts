@@ -8,7 +8,7 @@
  */
 import { timesFitting } from '../../core/model/resources.ts';
 import type { Desired } from '../../core/model/desired.ts';
-import { runKey, type MemberName, type NodeName } from '../../core/model/ids.ts';
+import { runKey, type MemberName, type NodeName, type RunId } from '../../core/model/ids.ts';
 import type { RunReport } from '../../core/model/run.ts';
 import type { RunPlan } from '../../core/run/agent-plan.ts';
 import { isLive } from '../../core/run/worker-verdict.ts';
@@ -217,6 +217,11 @@ class Keeper implements RunKeeper {
 
   acknowledged(): Desired['generation'] | undefined {
     return this.roster.generation;
+  }
+
+  holds(run: RunId): boolean {
+    const key = runKey(run);
+    return this.roster.get(key) !== undefined || this.stores.holds(key);
   }
 
   openLog(...[request, signal]: Parameters<RunKeeper['openLog']>): ReturnType<RunKeeper['openLog']> {

@@ -36,6 +36,8 @@ export interface RunKeeper extends Runnable {
   end(runs: readonly RunId[], cause: Cause, message: string): void;
   /** Generation last applied, for the report. */
   acknowledged(): Desired['generation'] | undefined;
+  /** Is anything of the run here, taken over or not? Of such a run nobody else may say that it has ended. */
+  holds(run: RunId): boolean;
   /** Opens the log of one worker, or says why not. */
   openLog(
     request: LogRequest,

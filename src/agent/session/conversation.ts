@@ -223,7 +223,12 @@ class Conversation {
       intervalMs,
       inventory,
       keeper,
-      extraRuns: (known) => withRefusals(known, this.refusals),
+      // A guest that a newer version made lives on, though its order cannot be read here: refusing it would say it is dead.
+      extraRuns: (known) =>
+        withRefusals(
+          known,
+          this.refusals.filter(({ id }) => !keeper.holds(id)),
+        ),
       clock,
       random,
       logger,

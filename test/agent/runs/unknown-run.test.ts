@@ -50,6 +50,7 @@ describe('a cancel of a run that this process does not know', () => {
     next.desire(cancelled(order));
     await next.pass(30_000);
     expect(next.podsOf(order)).toHaveLength(1);
+    expect(next.keeper.holds(order.id)).toBe(true);
     expect(next.report(order)).toBeUndefined();
   });
 
@@ -69,6 +70,8 @@ describe('a cancel of a run that this process does not know', () => {
     expect(pod?.metadata.namespace).toBe(guestNamespace(order.tenant));
     expect(next.report(order)).toBeUndefined();
     next.kube.remove(pods, pod!);
+    await next.pass(100);
+    expect(next.keeper.holds(order.id)).toBe(false);
     await next.until(() => next.phase(order) === 'Ended', 120_000);
   });
 });

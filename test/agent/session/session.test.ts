@@ -196,6 +196,12 @@ describe('a session', () => {
       },
     ]);
     expect(rig.keeper.desired).toHaveLength(1);
+    // Made by a newer version and still running: that it could not be read anew does not end it.
+    rig.keeper.held.add('newer/1');
+    rig.keeper.setRuns([]);
+    await rig.clock.advanceAsync(100);
+    expect(rig.hub.reports.at(-1)?.report.runs).toEqual([]);
+    rig.keeper.held.clear();
     rig.hub.send({ kind: 'desired', desired: desired(1, 1) });
     await rig.clock.advanceAsync(100);
     expect(rig.hub.reports.at(-1)?.report.runs).toHaveLength(1);
