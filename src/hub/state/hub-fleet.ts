@@ -2,7 +2,7 @@
  * The fleet as federation sees it, over hub state: who may speak, what was heard, what is to be said.
  *
  * Invariants: reports are believed for runs that were issued to their member, and in the first report to this leader for
- * runs that a restored hub forgot; everything else is counted. Nothing is said before caches have synced and unless leading.
+ * runs that a restored hub forgot, if it may be one; everything else is counted. Nothing is said before caches have synced and unless leading.
  */
 import { jurisdiction, type JobUid, type MemberName, type RunId } from '../../core/model/ids.ts';
 import type { DesiredContent } from '../../core/model/desired.ts';
@@ -143,7 +143,7 @@ function lookAtRun(run: RunReport, { deps, member, first, unknown }: LookContext
       logger.warn('a member runs what this hub does not know', { ...facts, job: run.job });
     return { id: run.id, answer: true, foreign: false };
   }
-  const rejection = rejectionOf(record, run, { member, first });
+  const rejection = rejectionOf(record, run, { member, first: first && state.liveness.mayHaveLostFences });
   if (rejection === undefined) return { id: run.id, answer: run.phase === 'Ended', foreign: false };
   observer.fenceRejected(rejection);
   logger.warn('a reported run cannot move its job', { ...facts, rejection });

@@ -30,7 +30,7 @@ import { HISTORY_LIMIT } from './desired-of.ts';
 import { JobBook, runOf, type JobEntry } from './job-book.ts';
 import { readJob, type JobRecord, type RawObject } from './job-record.ts';
 import { Liveness, type Leadership, type LivenessSettings, type PoolBounds } from './liveness.ts';
-import { MemberBook } from './member-book.ts';
+import { MemberBook, type ReportedRun } from './member-book.ts';
 import { clusterOf, type MemberEntry } from './member-record.ts';
 import { planRun, type PlannedRun } from './plan-run.ts';
 import { assignMembers, type PoolMembership } from './pool-membership.ts';
@@ -279,6 +279,15 @@ export class HubState implements Runnable {
     for (const entry of this.jobs.on(member.name)) this.feed.job(entry.record.uid);
     // What waited for this member alone goes on now, not at the next tick.
     this.tick();
+  }
+
+  /**
+   * What members say of the job's runs. `first` only while this hub may have lost fences: with a store that is whole, a fence
+   * that it does not know was never issued, and a member that claims one is not to be believed.
+   */
+  reportedRuns(uid: JobUid): readonly ReportedRun[] {
+    const reported = this.members.reportedRuns(uid);
+    return this.liveness.mayHaveLostFences ? reported : reported.map((one) => ({ ...one, first: false }));
   }
 
   /** Was the job seen to be deleted by this hub? */

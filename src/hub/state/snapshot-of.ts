@@ -20,7 +20,7 @@ import { freeNodes } from './free-capacity.ts';
 import { given } from './given.ts';
 import { runOf, sourceOf, type JobBook, type JobEntry } from './job-book.ts';
 import type { Liveness } from './liveness.ts';
-import type { MemberBook } from './member-book.ts';
+import type { MemberBook, ReportedRun } from './member-book.ts';
 import { clusterOf, type MemberEntry } from './member-record.ts';
 import { readinessOf } from './member-readiness.ts';
 import type { PoolMembership } from './pool-membership.ts';
@@ -100,6 +100,11 @@ function placeInQueue(entry: JobEntry, input: SnapshotInput, queue: Queue): void
   }
 }
 
+/** A run of the job that was in a member's first report and that this hub does not remember. */
+function unrememberedRun({ uid, highestFence }: JobEntry['record'], members: MemberBook): ReportedRun | undefined {
+  return members.reportedRuns(uid).find((one) => one.first && one.report.id.fence > (highestFence ?? 0));
+}
+
 /** Why no new fence may be issued for the job now, though it has no run that this hub knows of. */
 function fenceBlock(entry: JobEntry, input: SnapshotInput): BlockedJob['block'] | undefined {
   const { record } = entry;
@@ -107,9 +112,7 @@ function fenceBlock(entry: JobEntry, input: SnapshotInput): BlockedJob['block'] 
   if (input.liveness.guardActive && last?.outcome === LOST_OUTCOME) {
     return { kind: 'MassExpiryGuard', detail: input.liveness.guardReason() ?? '' };
   }
-  const above = input.members
-    .reportedRuns(record.uid)
-    .find((one) => one.first && one.report.id.fence > (record.highestFence ?? 0));
+  const above = input.liveness.mayHaveLostFences ? unrememberedRun(record, input.members) : undefined;
   if (above !== undefined) {
     const detail = `${above.member} reports fence ${above.report.id.fence}, which this hub does not remember; it is being adopted`;
     return { kind: 'EarlierRunUnconfirmed', member: above.member, fence: above.report.id.fence, detail };

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { fence } from '../../../src/core/model/ids.ts';
 import { RECOVERY_FENCE_LEAP } from '../../../src/core/run/next-fence.ts';
 import { HubRig, type HubRigOptions } from '../../support/hub-rig.ts';
 
@@ -106,6 +107,47 @@ describe('fences after a hub outage', () => {
     expect(next.status('older').run).toBeUndefined();
     await next.pass(5_000);
     expect(next.status('older').run?.member).toBe('member-a');
+  });
+});
+
+describe('a fence that was never issued', () => {
+  /** A member that had the job's first run claims a second one in its first report to a new leader. */
+  async function claimed(sincePredecessorMs: number): Promise<HubRig> {
+    const rig = await aHub();
+    rig.addPool();
+    const [liar, other] = [rig.addMember('member-a').connect(), rig.addMember('member-b')];
+    await rig.pass(1000);
+    rig.addJob('train');
+    await rig.pass(300);
+    liar.obey('Running');
+    const [report] = liar.runs();
+    liar.endAll({ outcome: 'Stopped', cause: 'Reclaimed', message: 'the owner needs the GPUs' });
+    rig.kube.edit('memberclusters', 'member-a', (spec) => ({ ...spec, cordoned: true }));
+    await rig.pass(2000);
+    await rig.kill();
+    const next = await aHub({ clock: rig.clock, kube: rig.kube, term: 2, sincePredecessorMs });
+    const forged = { ...report!, id: { ...report!.id, fence: fence(2) } };
+    const moved = liar.movedTo(next);
+    const honest = moved.report.bind(moved);
+    moved.report = (over) => honest({ runs: [forged], ...over });
+    moved.connect();
+    other.movedTo(next).connect();
+    await next.pass(3000);
+    return next;
+  }
+
+  it('is not believed by a hub whose store is proven to be whole, and holds nothing up', async () => {
+    const rig = await claimed(2000);
+    expect(rig.status('train').run).toMatchObject({ fence: 2, member: 'member-b' });
+    expect(rig.events.map((event) => event.reason)).not.toContain('RunAdopted');
+    rig.kube.delete('computejobs', 'train', 'team-a');
+    await rig.pass(500);
+    expect(rig.status('train').run?.cancel).toMatchObject({ cause: 'Deleted' });
+  });
+
+  it('is adopted by a hub that may have been restored from a backup', async () => {
+    const rig = await claimed(3_600_000);
+    expect(rig.status('train').run).toMatchObject({ fence: 2, member: 'member-a' });
   });
 });
 

@@ -5,6 +5,7 @@ import { parseTimestamp } from '../../../platform/clock/timestamp.ts';
 import type { HubState } from '../../state/hub-state.ts';
 import { sourceOf, type JobEntry } from '../../state/job-book.ts';
 import type { JobRecord } from '../../state/job-record.ts';
+import type { ReportedRun } from '../../state/member-book.ts';
 import { clusterOf, isAdmitted, type MemberEntry } from '../../state/member-record.ts';
 import { durationMs } from '../../state/pool-rules-of.ts';
 import { recordedRuns } from '../../state/run-in-status.ts';
@@ -44,7 +45,7 @@ export function factsOf(entry: JobEntry, input: GatherInput): JobFacts & { reado
     : undefined;
   return {
     record,
-    reported: state.members.reportedRuns(record.uid),
+    reported: state.reportedRuns(record.uid),
     home: homeOf(entry, state),
     assumed: assumedTerms(record, state),
     repeats: entry.repeats,
@@ -117,8 +118,8 @@ export function waitsForRunOn(entry: JobEntry, state: HubState): MemberName | un
     const member = state.members.get(name);
     return member !== undefined && isAdmitted(member) ? member : undefined;
   };
-  for (const { member, report } of state.members.reportedRuns(record.uid)) {
-    if (report.phase !== 'Ended' && admitted(member) !== undefined) return member;
+  for (const one of state.reportedRuns(record.uid)) {
+    if (isHeldBy(record, one) && admitted(one.member) !== undefined) return one.member;
   }
   for (const past of recordedRuns(record.status)) {
     if (!past.lost || past.bounded) continue;
@@ -126,4 +127,9 @@ export function waitsForRunOn(entry: JobEntry, state: HubState): MemberName | un
     if (member !== undefined && (member.reportsHeard === 0 || member.health === 'Silent')) return past.member;
   }
   return undefined;
+}
+
+/** Of a fence that was never issued nobody may say that it holds the job: it would be held for ever. */
+function isHeldBy({ highestFence }: JobRecord, { report, first }: ReportedRun): boolean {
+  return report.phase !== 'Ended' && (first || report.id.fence <= (highestFence ?? 0));
 }
