@@ -62,6 +62,18 @@ describe('the ground of a tenant', () => {
     });
   });
 
+  it('opens to private ranges when the owner opens them, and closes again', async () => {
+    const { kube, ground } = aRig();
+    const closed = (): boolean =>
+      JSON.stringify(kube.must(networkPolicies, 'guest-team-a', 'lumbung-walls')).includes('192.168.0.0/16');
+    await ground.ensure(tenant, RULES);
+    expect(closed()).toBe(true);
+    await ground.ensure(tenant, { ...RULES, allowPrivateRanges: true });
+    expect(closed()).toBe(false);
+    await ground.ensure(tenant, RULES);
+    expect(closed()).toBe(true);
+  });
+
   it('is never taken from somebody else', async () => {
     const { kube, ground } = aRig();
     kube.put(namespaces, {

@@ -108,8 +108,9 @@ function openRanges(rules: GuestRules, protectedCidrs: readonly string[]): reado
   return ['0.0.0.0/0', '::/0'].map((cidr) => {
     const v6 = cidr.includes(':');
     const closed = rules.allowPrivateRanges ? [] : v6 ? PRIVATE_V6 : PRIVATE_V4;
+    // Said also when empty: what stands there with exceptions must not pass for a wall without.
     const except = [...new Set([...closed, ...protectedCidrs.filter((range) => range.includes(':') === v6)])];
-    return { ipBlock: { cidr, ...(except.length === 0 ? {} : { except }) } };
+    return { ipBlock: { cidr, except } };
   });
 }
 
@@ -117,8 +118,7 @@ function openRanges(rules: GuestRules, protectedCidrs: readonly string[]): reado
 function ownerRanges(rules: GuestRules, protectedCidrs: readonly string[]): readonly unknown[] {
   return rules.allowedEgressCidrs.flatMap((cidr) => {
     if (protectedCidrs.some((range) => contains(range, cidr))) return [];
-    const except = protectedCidrs.filter((range) => contains(cidr, range));
-    return [{ ipBlock: { cidr, ...(except.length === 0 ? {} : { except }) } }];
+    return [{ ipBlock: { cidr, except: protectedCidrs.filter((range) => contains(cidr, range)) } }];
   });
 }
 

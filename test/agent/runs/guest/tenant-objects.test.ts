@@ -57,11 +57,14 @@ describe('what a tenant stands on', () => {
       '10.96.0.1/32',
       '203.0.113.7/32',
     ]);
-    expect(opened.slice(2)).toEqual([{ cidr: '10.20.0.0/16' }, { cidr: '10.0.0.0/8', except: ['10.96.0.1/32'] }]);
+    expect(opened.slice(2)).toEqual([
+      { cidr: '10.20.0.0/16', except: [] },
+      { cidr: '10.0.0.0/8', except: ['10.96.0.1/32'] },
+    ]);
     expect(opened[0]?.except).toContain('203.0.113.7/32');
     expect(blocks({ ...RULES, allowPrivateRanges: true }, ['10.96.0.1/32'])).toEqual([
       { cidr: '0.0.0.0/0', except: ['10.96.0.1/32'] },
-      { cidr: '::/0' },
+      { cidr: '::/0', except: [] },
     ]);
   });
 });
