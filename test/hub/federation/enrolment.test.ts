@@ -213,13 +213,14 @@ describe('joining', () => {
     expect(await join.count('TokenTaken')).toBe(1);
   });
 
-  it('lets the first of two keys win when both redeem at once', async () => {
+  it('lets exactly one of two keys win when both redeem at once', async () => {
     const join = joining().invite();
     join.kube.holdWatch();
     await Promise.all([join.ask(), join.ask({ csrPem: thief.csrPem })]);
     join.kube.releaseWatch();
     const answers = [await join.ask(), await join.ask({ csrPem: thief.csrPem })];
-    expect(answers.map((answer) => answer.kind)).toEqual(['Issued', 'Refused']);
+    // Which of the two comes first is nobody's promise: both requests are checked at the same time.
+    expect(answers.map((answer) => answer.kind).sort()).toEqual(['Issued', 'Refused']);
   });
 
   it.each([
