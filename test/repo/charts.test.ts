@@ -8,6 +8,7 @@ import { CHARTS, chartFiles, renderedManifests, valueRows } from '../../scripts/
 import { describeAgentSettings } from '../../src/agent/config.ts';
 import { GUEST_CLUSTER_ROLE, GUEST_PRIORITY, priorityClassObject } from '../../src/agent/runs/guest/tenant-objects.ts';
 import { guestNamespace } from '../../src/api/v1alpha1/child-names.ts';
+import { decodeObject } from '../../src/api/schema/kind.ts';
 import { ALL_KINDS } from '../../src/api/v1alpha1/kinds.ts';
 import { describeHubSettings } from '../../src/hub/config.ts';
 import { toolsDir } from '../support/tools.ts';
@@ -336,6 +337,41 @@ describe('admission policies of the agent, evaluated', () => {
   ])('binding %s', (_name, object, allowed) => {
     const variables = { request: request({ namespace: 'guest-a' }), object, namespaceObject: guest };
     expect(judge('lumbung-agent-binds-itself', variables)).toBe(allowed);
+  });
+});
+
+describe('docs/install.md', () => {
+  const text = read('docs/install.md');
+
+  it('shows objects that the API takes', () => {
+    const written = [...text.matchAll(/```yaml\n([\s\S]*?)```|<<END\n([\s\S]*?)\nEND/g)];
+    const objects = written.map(([, block, inline]) => parse(block ?? inline ?? '') as Manifest);
+    expect(objects.map(({ kind }) => kind)).toEqual(['GpuPool', 'LendingPolicy', 'ComputeJob']);
+    for (const object of objects) {
+      const kind = ALL_KINDS.find(({ resource }) => resource.kind === object.kind);
+      const decoded = kind === undefined ? undefined : decodeObject(kind, object);
+      expect(decoded).toMatchObject({ ok: true });
+    }
+  });
+
+  it('sets values that the charts have', () => {
+    const commands = text.split('```').filter((block) => block.startsWith('sh'));
+    const used = commands
+      .flatMap((block) => block.replaceAll('\\\n', ' ').split('\n'))
+      .flatMap((line) => {
+        const chart = /helm (?:install|upgrade) (lumbung-\w+)/.exec(line)?.[1];
+        const names = [...line.matchAll(/--set '?([A-Za-z.0-9]+)=/g)].map((match) => match[1] ?? '');
+        return chart === undefined ? [] : names.map((name) => [chart, name] as const);
+      });
+    expect(used.length).toBeGreaterThan(8);
+    expect(used.filter(([chart, name]) => schemaAt(schemaOf(chart), name) === undefined)).toEqual([]);
+    const named = [...text.matchAll(/`((?:[a-z]\w+\.)+\w+)`/g)].map((match) => match[1] ?? '');
+    const known = (name: string): boolean => CHARTS.some((chart) => schemaAt(schemaOf(chart.name), name) !== undefined);
+    expect(
+      named.filter(
+        (name) => /^(image|federation|references|crds|settings|hub|networkPolicy)\./.test(name) && !known(name),
+      ),
+    ).toEqual([]);
   });
 });
 
