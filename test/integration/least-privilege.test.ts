@@ -44,7 +44,7 @@ async function accessOf(program: 'hub' | 'agent'): Promise<ProgramAccess> {
 
 /** `hub: patch computejobs/status` and so on, of the roles that programs hold. */
 function grantsOf(program: 'hub' | 'agent', { objects }: ProgramAccess): string[] {
-  const roles = objects.filter(({ kind = '', metadata }) => kind.endsWith("Role") && HELD.test(metadata.name ?? ''));
+  const roles = objects.filter(({ kind = '', metadata }) => kind.endsWith('Role') && HELD.test(metadata.name ?? ''));
   const rules = roles.flatMap((role) => (role as KubeObject & { readonly rules: readonly Rule[] }).rules);
   return rules.flatMap(({ verbs, resources }) =>
     verbs.flatMap((verb) => resources.map((resource) => `${program}: ${verb} ${resource}`)),
