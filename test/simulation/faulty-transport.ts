@@ -98,10 +98,10 @@ async function* carried(
   trouble: ApiTrouble | undefined,
 ): AsyncGenerator<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]();
-  let broken = false;
+  const state = { broken: false };
   let wake: () => void = () => undefined;
   const breaks = (): void => {
-    broken = true;
+    state.broken = true;
     wake();
   };
   const off = [host.whenDead(breaks), trouble?.onBreak(breaks)];
@@ -112,10 +112,11 @@ async function* carried(
           resolve(undefined);
         };
       });
-      if (broken) return;
+      if (state.broken) return;
       const next = await Promise.race([chunks.next(), end]);
+      if (next === undefined || next.done === true) return;
       await host.running();
-      if (broken || next === undefined || next.done === true) return;
+      if (host.dead) return;
       yield next.value;
     }
   } finally {

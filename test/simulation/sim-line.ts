@@ -64,7 +64,9 @@ export class SimLine {
         this.carry(deliver);
       },
     });
-    const call = new Call(pair.sever);
+    const call = new Call(() => {
+      pair.sever();
+    });
     this.calls.add(call);
     void pair.a.closed.then(() => this.calls.delete(call));
     const server = hub();

@@ -237,7 +237,7 @@ class Simulation {
       metadata: { name: member.name, labels: { tier: 'gold' } },
       spec: { accepted: true, jurisdiction: member.id.jurisdiction },
     };
-    await this.hubClient.create(MEMBER_CLUSTER_RESOURCE, object as KubeObject);
+    await this.hubClient.create(MEMBER_CLUSTER_RESOURCE, object);
     const status = { clusterUid: member.id.clusterUid };
     const ref = { type: MEMBER_CLUSTER_RESOURCE, name: member.name };
     await this.hubClient.mergePatch(ref, { status }, { subresource: 'status' });
@@ -584,14 +584,14 @@ class Simulation {
 
   /** Lets time pass until `work` is done. */
   private async drive<T>(work: Promise<T>): Promise<T> {
-    let over = false;
+    const progress = { over: false };
     const done = work.finally(() => {
-      over = true;
+      progress.over = true;
     });
     done.catch(() => undefined);
     for (;;) {
       await this.clock.settle();
-      if (over) return done;
+      if (progress.over) return done;
       const nextMs = this.clock.nextDueMs();
       if (nextMs !== undefined) await this.step(nextMs);
     }

@@ -15,7 +15,7 @@ vi.mock('../../src/core/run/release.ts', async (original) => {
 describe('the oracle of the simulation', () => {
   it('finds jobs that run twice once fencing is switched off', async () => {
     let found: readonly string[] = [];
-    for (let seed = 1; seed <= 12 && found.length === 0; seed += 1) {
+    for (let seed = 2; seed <= 12 && found.length === 0; seed += 1) {
       const { broken } = await runHistory({ seed });
       found = broken.filter((text) => text.includes('runs twice at once'));
     }
