@@ -57,6 +57,7 @@ const NEXT_REPLICA_MS = 250;
 
 /** Decides by the end of a session. */
 export function nextStep(end: SessionEnd, facts: ReconnectFacts, random: Pick<Random, 'next'>): NextStep {
+  if (end.kind === 'goodbye' && end.reason === 'NotLeader') return towardsLeader(end.retryAfterMs, facts, random);
   const failures = (facts.welcomed ? 0 : facts.failures) + 1;
   const again = (atLeastMs: number, otherAddress: boolean): NextStep => ({
     kind: 'again',
@@ -82,6 +83,23 @@ export function nextStep(end: SessionEnd, facts: ReconnectFacts, random: Pick<Ra
   }
 }
 
+/**
+ * A replica that answers is no failure: with others untried the next one is asked almost at once; having gone round, the hub's
+ * own word counts, and waits do not grow. Leases run while nobody leads, so the new leader must be found within a moment.
+ */
+function towardsLeader(retryAfterMs: number, facts: ReconnectFacts, random: Pick<Random, 'next'>): NextStep {
+  const failures = facts.welcomed ? 1 : facts.failures + 1;
+  const untried = facts.welcomed || failures < facts.addresses;
+  if (untried) return { kind: 'again', delayMs: NEXT_REPLICA_MS, otherAddress: true, failures };
+  const told = Math.max(NEXT_REPLICA_MS, retryAfterMs) * (1 + random.next() / 2);
+  return {
+    kind: 'again',
+    delayMs: Math.round(Math.min(told, LONGEST_TOLD_WAIT_MS)),
+    otherAddress: true,
+    failures: facts.failures,
+  };
+}
+
 function afterGoodbye(
   end: Extract<SessionEnd, { kind: 'goodbye' }>,
   facts: ReconnectFacts,
@@ -93,7 +111,7 @@ function afterGoodbye(
       return { kind: 'exit', exit: { kind: end.reason, message: end.message } };
     case 'NotLeader':
     case 'Draining': {
-      // With other replicas untried, the next one is asked almost at once; having gone round, the usual waits hold.
+      // A hub that ends: its successor, or another replica, is asked almost at once; having gone round, the usual waits hold.
       const untried = facts.welcomed || facts.failures + 1 < facts.addresses;
       if (!untried) return again(end.retryAfterMs, true);
       return {

@@ -55,7 +55,13 @@ export interface JobVerdictFacts {
   readonly completed: number;
   /** Reason of condition Failed or FailureTarget. */
   readonly failedReason?: string;
+  /** What the Job's deadline counts from and to; absent until it has started. */
+  readonly deadlineSeconds?: number;
+  readonly sinceStartMs?: number;
 }
+
+/** Kubernetes keeps times in whole seconds. */
+const CLOCK_GRAIN_MS = 1_000;
 
 export type WorkerVerdict =
   /** No reason to end. */
@@ -100,7 +106,7 @@ export function judgeWorkers(
 ): WorkerVerdict {
   if (allCompleted(workers, count, job)) return { kind: 'Completed' };
   const [first] = workers.flatMap(eventOf).sort(byTime);
-  if (first?.plainDeletion === true && job?.failedReason === 'DeadlineExceeded') return deadlineVerdict();
+  if (first?.plainDeletion === true && isAtDeadline(job)) return deadlineVerdict();
   if (first !== undefined) {
     return { kind: 'Broken', cause: first.cause, message: `worker ${first.index}: ${first.detail}` };
   }
@@ -112,6 +118,14 @@ export function judgeWorkers(
     cause: 'GuestDeleted',
     message: `the Job failed (${job.failedReason}) and its pods are gone without an exit state`,
   };
+}
+
+/** The Job controller says so; or its deadline is due, and the pods that it deleted are seen before its word is. */
+function isAtDeadline(job: JobVerdictFacts | undefined): boolean {
+  if (job?.failedReason !== undefined) return job.failedReason === 'DeadlineExceeded';
+  const { deadlineSeconds, sinceStartMs } = job ?? {};
+  if (deadlineSeconds === undefined || sinceStartMs === undefined) return false;
+  return sinceStartMs >= deadlineSeconds * 1000 - CLOCK_GRAIN_MS;
 }
 
 function deadlineVerdict(): WorkerVerdict {

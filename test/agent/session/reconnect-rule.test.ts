@@ -43,7 +43,13 @@ describe('what the end of a session means', () => {
       'the last replica that does not lead',
       goodbye('NotLeader', 500),
       { ...facts, failures: 2, addresses: 3 },
-      { delayMs: 1500, failures: 3 },
+      { delayMs: 625, failures: 2 },
+    ],
+    [
+      'the only replica, which does not lead yet, for the ninth time',
+      goodbye('NotLeader', 500),
+      { ...facts, failures: 8 },
+      { delayMs: 625, failures: 8 },
     ],
     ['a draining hub', goodbye('Draining', 0), { ...facts, welcomed: true }, { delayMs: 250, otherAddress: true }],
     [

@@ -83,6 +83,18 @@ describe('the verdict', () => {
       'MaxRuntimeExceeded',
     ],
     ['the Job failed and no pod is left', [], job(0, 'BackoffLimitExceeded'), 'GuestDeleted'],
+    [
+      'pods were deleted once the deadline was due, and the Job has not said so yet',
+      [worker(0, { deletionAskedAtMs: 10 }), worker(1)],
+      { completed: 0, deadlineSeconds: 10, sinceStartMs: 9_400 },
+      'MaxRuntimeExceeded',
+    ],
+    [
+      'a pod was deleted well before the deadline',
+      [worker(0, { deletionAskedAtMs: 10 }), worker(1)],
+      { completed: 0, deadlineSeconds: 10, sinceStartMs: 8_000 },
+      'GuestDeleted',
+    ],
     ['the Job reached its deadline and no pod is left', [], job(1, 'DeadlineExceeded'), 'MaxRuntimeExceeded'],
   ] as const)('when %s', (_what, workers, jobFacts, cause) => {
     expect(judgeWorkers(workers, 2, jobFacts)).toMatchObject({ kind: 'Broken', cause });
