@@ -10,7 +10,8 @@ describe('the floor of a hub’s terms', () => {
   it('keeps a hub above all its earlier terms when its store was set back, or lost its Lease', () => {
     const backup = elected(0, at('2026-03-01T10:00:00Z'));
     let newest = backup;
-    for (let minute = 0; minute < 30; minute += 1) newest = elected(newest, at('2026-03-01T10:01:00Z') + minute * 2_000);
+    for (let minute = 0; minute < 30; minute += 1)
+      newest = elected(newest, at('2026-03-01T10:01:00Z') + minute * 2_000);
     expect(elected(backup, at('2026-03-01T10:03:00Z'))).toBeGreaterThan(newest);
     expect(elected(0, at('2026-03-01T10:03:00Z'))).toBeGreaterThan(newest);
   });
