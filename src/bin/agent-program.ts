@@ -3,12 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { createAgentApp } from '../agent/app.ts';
 import { describeAgentSettings, loadAgentConfig, type AgentConfig } from '../agent/config.ts';
-import { systemClock } from '../platform/clock/system-clock.ts';
-import { systemRandom } from '../platform/clock/system-random.ts';
-import { createKubeClient } from '../platform/kube/kube-client-http.ts';
-import { createUndiciTransport } from '../platform/kube/undici-transport.ts';
-import { createMetrics } from '../platform/metrics/registry.ts';
-import { clusterCredentials } from './cluster-credentials.ts';
+import { clusterTools } from './cluster-tools.ts';
 import { runProgram } from './run-program.ts';
 import { COMMIT, VERSION } from './version.ts';
 
@@ -17,31 +12,16 @@ await runProgram({
   describe: describeAgentSettings,
   load: (sources) => loadAgentConfig(sources),
   make: async (config, logger) => {
-    const clock = systemClock();
-    const random = systemRandom();
-    const metrics = createMetrics();
-    const transport = createUndiciTransport(await clusterCredentials(config), { clock });
-    const client = createKubeClient({
-      transport,
-      clock,
-      random,
-      logger,
-      metrics,
-      userAgent: `lumbung-agent/${VERSION}`,
-      host: 'member',
-    });
+    const tools = await clusterTools(config, logger, { program: 'lumbung-agent', host: 'member' });
     const app = createAgentApp({
       config: { ...config, identity: config.identity ?? hostname() },
-      client,
-      clock,
-      random,
+      ...tools,
       logger,
-      metrics,
       version: VERSION,
       commit: COMMIT,
       token: () => readToken(config),
     });
-    return { app, client, clock, failure: app.failure };
+    return { app, client: tools.client, clock: tools.clock, failure: app.failure };
   },
 });
 

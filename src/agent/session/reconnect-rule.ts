@@ -57,7 +57,6 @@ const NEXT_REPLICA_MS = 250;
 
 /** Decides by the end of a session. */
 export function nextStep(end: SessionEnd, facts: ReconnectFacts, random: Pick<Random, 'next'>): NextStep {
-  if (end.kind === 'goodbye' && end.reason === 'NotLeader') return towardsLeader(end.retryAfterMs, facts, random);
   const failures = (facts.welcomed ? 0 : facts.failures) + 1;
   const again = (atLeastMs: number, otherAddress: boolean): NextStep => ({
     kind: 'again',
@@ -77,20 +76,24 @@ export function nextStep(end: SessionEnd, facts: ReconnectFacts, random: Pick<Ra
     case 'lowerTerm':
       return again(NEXT_REPLICA_MS, true);
     case 'goodbye':
-      return afterGoodbye(end, facts, again);
+      return afterGoodbye(end, facts, again, random);
     default:
       return assertNever(end, 'session end');
   }
 }
 
-/**
- * A replica that answers is no failure: with others untried the next one is asked almost at once; having gone round, the hub's
- * own word counts, and waits do not grow. Leases run while nobody leads, so the new leader must be found within a moment.
- */
-function towardsLeader(retryAfterMs: number, facts: ReconnectFacts, random: Pick<Random, 'next'>): NextStep {
+/** The next replica, asked almost at once while others are untried; undefined when all have been asked. */
+function nextReplica(facts: ReconnectFacts): NextStep | undefined {
   const failures = facts.welcomed ? 1 : facts.failures + 1;
-  const untried = facts.welcomed || failures < facts.addresses;
-  if (untried) return { kind: 'again', delayMs: NEXT_REPLICA_MS, otherAddress: true, failures };
+  if (!facts.welcomed && failures >= facts.addresses) return undefined;
+  return { kind: 'again', delayMs: NEXT_REPLICA_MS, otherAddress: true, failures };
+}
+
+/**
+ * A replica that answers is no failure: having gone round, the hub's own word counts, and waits do not grow. Leases run while
+ * nobody leads, so the new leader must be found within a moment.
+ */
+function askSoon(retryAfterMs: number, facts: ReconnectFacts, random: Pick<Random, 'next'>): NextStep {
   const told = Math.max(NEXT_REPLICA_MS, retryAfterMs) * (1 + random.next() / 2);
   return {
     kind: 'again',
@@ -104,23 +107,16 @@ function afterGoodbye(
   end: Extract<SessionEnd, { kind: 'goodbye' }>,
   facts: ReconnectFacts,
   again: (atLeastMs: number, otherAddress: boolean) => NextStep,
+  random: Pick<Random, 'next'>,
 ): NextStep {
   switch (end.reason) {
     case 'Revoked':
     case 'Superseded':
       return { kind: 'exit', exit: { kind: end.reason, message: end.message } };
     case 'NotLeader':
-    case 'Draining': {
-      // A hub that ends: its successor, or another replica, is asked almost at once; having gone round, the usual waits hold.
-      const untried = facts.welcomed || facts.failures + 1 < facts.addresses;
-      if (!untried) return again(end.retryAfterMs, true);
-      return {
-        kind: 'again',
-        delayMs: NEXT_REPLICA_MS,
-        otherAddress: true,
-        failures: facts.welcomed ? 1 : facts.failures + 1,
-      };
-    }
+      return nextReplica(facts) ?? askSoon(end.retryAfterMs, facts, random);
+    case 'Draining':
+      return nextReplica(facts) ?? again(end.retryAfterMs, true);
     case 'UnsupportedVersion':
     case 'NotAccepted':
     case 'DeclaredLost':

@@ -23,27 +23,16 @@ import { formatMemberSpiffeId, type MemberSpiffeId } from '../../platform/pki/sp
 import { equalHex, sha256Hex } from '../../platform/pki/digest.ts';
 import type { KubeObject } from '../../platform/kube/object.ts';
 import type { Store } from '../../platform/kube/store.ts';
+import type { EnrolAnswer, EnrolRequest } from '../../wire/enrolment-codec.ts';
 import type { AuthorityStore } from './authority-store.ts';
 import type { FederationMetrics } from './federation-metrics.ts';
 
 const dayMs = 86_400_000;
 
-export interface EnrolmentRequest {
-  readonly member: string;
-  readonly token: string;
-  readonly csrPem: string;
-  readonly clusterUid: string;
-  readonly agentVersion: string;
-  /** As the owner states it; empty = not stated. */
-  readonly jurisdiction: string;
+export interface EnrolmentRequest extends Omit<EnrolRequest, 'protocolVersion'> {
   /** Of the peer, for logs and rate limits. */
   readonly address: string;
 }
-
-export type EnrolmentAnswer =
-  | { readonly kind: 'Issued'; readonly certificatePem: string; readonly trustBundle: readonly string[] }
-  | { readonly kind: 'Pending'; readonly message: string; readonly retryAfterSeconds: number }
-  | { readonly kind: 'Refused'; readonly message: string };
 
 export interface EnrolmentDeps {
   readonly client: KubeClient;
@@ -69,7 +58,7 @@ type RefusalCause =
 
 const refusedText = 'the invitation is not valid: unknown, ended or already used; ask the pool operator for a new one';
 
-export async function enrol(request: EnrolmentRequest, deps: EnrolmentDeps): Promise<EnrolmentAnswer> {
+export async function enrol(request: EnrolmentRequest, deps: EnrolmentDeps): Promise<EnrolAnswer> {
   const csr = await readCsr(request.csrPem);
   if (typeof csr === 'string') return refuse('BadRequest', request, deps, `certificate request: ${csr}`);
   const member = lookUp(request.member, deps);
@@ -102,7 +91,7 @@ export async function renewCertificate(
   peer: MemberSpiffeId,
   csrPem: string,
   deps: EnrolmentDeps,
-): Promise<EnrolmentAnswer> {
+): Promise<EnrolAnswer> {
   const csr = await readCsr(csrPem);
   if (typeof csr === 'string') return { kind: 'Refused', message: `certificate request: ${csr}` };
   const member = lookUp(peer.member, deps);
@@ -216,7 +205,7 @@ async function bindToken(
   }
 }
 
-function refuse(cause: RefusalCause, request: EnrolmentRequest, deps: EnrolmentDeps, detail?: string): EnrolmentAnswer {
+function refuse(cause: RefusalCause, request: EnrolmentRequest, deps: EnrolmentDeps, detail?: string): EnrolAnswer {
   deps.metrics.enrolments.inc({ result: cause });
   deps.logger.warn('join refused', { member: request.member.slice(0, 63), address: request.address, cause });
   return { kind: 'Refused', message: detail ?? refusedText };

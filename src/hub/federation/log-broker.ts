@@ -6,7 +6,7 @@
  * most `windowBytes` wait unread per reader, and an agent that sends more is cut off; every pending request ends by its
  * deadline; a log that breaks off is an error to its reader, never a shorter log.
  */
-import type { MemberName, RunId } from '../../core/model/ids.ts';
+import type { MemberName } from '../../core/model/ids.ts';
 import type { Clock } from '../../platform/clock/clock.ts';
 import type { Random } from '../../platform/clock/random.ts';
 import type { MessageStream } from '../../platform/grpc/message-stream.ts';
@@ -32,16 +32,9 @@ export type LogFailure =
   | { readonly kind: 'TooManySessions' }
   | { readonly kind: 'Refused'; readonly reason: LogRefusalReason; readonly message: string };
 
-export interface LogQuery {
+/** What the agent is asked, and whose log it is; the session is the broker's own. */
+export interface LogQuery extends Omit<LogRequest, 'sessionId'> {
   readonly member: MemberName;
-  readonly run: RunId;
-  readonly worker: number;
-  readonly container: string;
-  readonly follow: boolean;
-  readonly tailLines?: number;
-  readonly sinceSeconds?: number;
-  readonly timestamps: boolean;
-  readonly user: string;
 }
 
 export interface LogBroker {

@@ -4,10 +4,10 @@ import { openAuthorityStore, type AuthorityStore } from '../../../src/hub/federa
 import {
   enrol,
   renewCertificate,
-  type EnrolmentAnswer,
   type EnrolmentDeps,
   type EnrolmentRequest,
 } from '../../../src/hub/federation/enrolment.ts';
+import type { EnrolAnswer } from '../../../src/wire/enrolment-codec.ts';
 import type { MemberCluster } from '../../../src/api/v1alpha1/member-cluster.ts';
 import { systemRandom } from '../../../src/platform/clock/system-random.ts';
 import { VirtualClock } from '../../../src/platform/clock/virtual-clock.ts';
@@ -81,7 +81,7 @@ class Joining {
     return this.kube.get('memberclusters', 'north') as unknown as MemberCluster;
   }
 
-  ask(over: Partial<EnrolmentRequest> = {}): Promise<EnrolmentAnswer> {
+  ask(over: Partial<EnrolmentRequest> = {}): Promise<EnrolAnswer> {
     const request = {
       member: 'north',
       token,
@@ -95,7 +95,7 @@ class Joining {
   }
 
   /** Asks until the answer is not "being recorded". */
-  async redeem(over: Partial<EnrolmentRequest> = {}): Promise<EnrolmentAnswer> {
+  async redeem(over: Partial<EnrolmentRequest> = {}): Promise<EnrolAnswer> {
     const first = await this.ask(over);
     return first.kind === 'Pending' && first.retryAfterSeconds === 1 ? this.ask(over) : first;
   }
