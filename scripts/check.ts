@@ -17,7 +17,8 @@ const steps: readonly Step[] = [
   { name: 'types of core', command: ['tsc', '-p', 'src/core/tsconfig.json'] },
   { name: 'walls', command: ['depcruise', '--config', '.dependency-cruiser.mjs', 'src', '--output-type', 'err'] },
   { name: 'unused code', command: ['knip'] },
-  { name: 'lint', command: ['eslint', '--cache', '--cache-location', '.cache/eslint', 'src', 'test', 'scripts'] },
+  // Without a cache: typed rules depend on other files than the one that the cache looks at.
+  { name: 'lint', command: ['eslint', 'src', 'test', 'scripts'] },
 ];
 
 const only = process.argv.slice(2);
